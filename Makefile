@@ -1,0 +1,40 @@
+# Every target makes its own virtual environment when there is none.
+PYTHON ?= python3
+VENV ?= .venv
+BIN := $(VENV)/bin
+READY := $(VENV)/.ready
+
+.PHONY: demo test test-slow check bench format clean
+
+$(READY): pyproject.toml
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/python -m pip install --quiet --editable ".[dev]"
+	touch $@
+
+demo: $(READY)            ## train the default families, compare them, draw the figures
+	$(BIN)/akpsim train-family --out runs/digits
+	$(BIN)/akpsim compare runs/digits --metric cka
+	$(BIN)/akpsim plot runs/digits
+
+test: $(READY)            ## the test suite, under five minutes on two cores
+	$(BIN)/python -m pytest
+
+test-slow: $(READY)       ## simulation studies of calibration
+	$(BIN)/python -m pytest -m slow -s -n 2
+
+check: $(READY)           ## what CI checks besides the tests
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+bench: $(READY)           ## ratios to a floor and to peers
+	$(BIN)/python -m pip install --quiet --editable ".[bench]"
+	$(BIN)/python -m pytest benchmarks -m '' -n 0 -s
+
+format: $(READY)
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+clean:
+	rm -rf $(VENV) build dist *.egg-info

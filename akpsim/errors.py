@@ -1,0 +1,40 @@
+"""The only exceptions that akpsim raises on purpose; the command line prints them as one sentence."""
+
+from collections.abc import Iterable
+from difflib import get_close_matches
+
+
+class AkpsimError(ValueError):
+    """Something the caller can mend: what was asked, what is allowed, what came."""
+
+
+class UnknownName(AkpsimError):
+    """A name that no registry entry, layer, family or key has."""
+
+
+class UndefinedMetric(AkpsimError):
+    """A metric has no value for this input, and the message says why."""
+
+
+class MisalignedSamples(AkpsimError):
+    """Representations that do not answer to the same samples."""
+
+
+class InvalidStudy(AkpsimError):
+    """A study file or an option that cannot be run as it stands."""
+
+
+class InvalidData(AkpsimError):
+    """Images, labels, tables or feature files that cannot be used as they stand."""
+
+
+class StoreError(AkpsimError):
+    """A run folder or a file in it that is missing, incomplete or of another study."""
+
+
+def unknown_name(kind: str, name: str, known: Iterable[str]) -> UnknownName:
+    """Return the error for a name that is not among those known: the nearest first, then all."""
+    known = list(known)
+    near = get_close_matches(name, known, n=1)
+    hint = f"did you mean {near[0]!r}? " if near else ""
+    return UnknownName(f"unknown {kind} {name!r}: {hint}There are: {', '.join(known)}")

@@ -1,0 +1,301 @@
+"""The run folder: one netCDF4 file a member, written whole or refused, read lazily and with labels.
+
+Layout: ``study.toml``, ``manifest.json``, ``members/FAMILY-SEED.nc`` with the groups ``/history`` (epoch),
+``/audit`` (event), ``/activations/LAYER`` (epoch, sample, neuron), ``/populations`` (time, population) and ``/test``
+(sample, class); ``weights/``, ``analysis/*.nc``, ``figures/``.  A member file carries ``complete = 1``, set last.
+"""
+
+import json
+import re
+from collections.abc import Iterator
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+import netCDF4
+import numpy as np
+import xarray as xr
+
+import akpsim
+from akpsim.errors import StoreError, unknown_name
+from akpsim.files import atomic
+from akpsim.study import Study, load_study
+
+MEMBER_COORDINATES = ("family", "stress", "dose", "seed", "optimizer", "initializer", "accuracy")
+CHUNK_CACHE = 2**20
+"""Bytes a variable; the library's default of 64 MiB costs hundreds of megabytes for a member with many layers."""
+
+
+class MemberWriter:
+    """Write one member's file piece by piece; it gets its name only when all of it is on disk.
+
+    Parameters
+    ----------
+    path : Path
+        A temporary path, as `akpsim.files.atomic` gives it.
+    attrs : dict
+        What made the member; scalars only.
+    """
+
+    def __init__(self, path: Path, attrs: dict[str, Any]) -> None:
+        self.file = netCDF4.Dataset(path, "w", format="NETCDF4")
+        self.file.setncatts(attrs)
+
+    def table(self, group: str, dimension: str, columns: dict[str, Any]) -> None:
+        """Write a table, one variable a column; a column may have a second axis, given as ``(values, axis)``."""
+        place = self.file.createGroup(group)
+        for name, column in columns.items():
+            values, *axes = column if isinstance(column, tuple) else (column,)
+            array = np.asarray(values)
+            for axis, size in zip((dimension, *axes), array.shape, strict=True):
+                if axis not in place.dimensions:
+                    place.createDimension(axis, size)
+            create(place, name, array.dtype, (dimension, *axes))[:] = array
+
+    def open_layer(self, layer: str, *, epochs: np.ndarray, samples: np.ndarray, neurons: int) -> None:
+        """Make room for a layer's activations at `epochs` on `samples`."""
+        place = self.file.createGroup(f"activations/{layer_group(layer)}")
+        place.layer = layer
+        for axis, size in (("epoch", len(epochs)), ("sample", len(samples)), ("neuron", neurons)):
+            place.createDimension(axis, size)
+        create(place, "epoch", np.int64, ("epoch",))[:] = epochs
+        create(place, "sample", str, ("sample",))[:] = samples.astype(object)
+        create(
+            place, "activation", np.float32, ("epoch", "sample", "neuron"), chunksizes=(1, len(samples), neurons)
+        )
+
+    def activation(self, layer: str, epoch_index: int, values: np.ndarray) -> None:
+        """Write one layer at one epoch: (sample, neuron)."""
+        self.file[f"activations/{layer_group(layer)}/activation"][epoch_index] = values
+
+    def close(self, *, complete: bool) -> None:
+        """Close the file, marking it complete if it is."""
+        if complete:
+            self.file.complete = np.int8(1)
+        self.file.close()
+
+
+def layer_group(layer: str) -> str:
+    """Return the group's name for a layer: netCDF forbids slashes."""
+    return layer.replace("/", "%2F")
+
+
+def create(place: Any, name: str, dtype: Any, dimensions: tuple[str, ...], **kwargs: Any) -> Any:
+    """Create a variable, lossless and compressed, with a small chunk cache."""
+    text = dtype is str or np.dtype(dtype).kind in "UO"
+    compression = {} if text else {"zlib": True, "complevel": 1, "shuffle": True}
+    variable = place.createVariable(name, str if text else dtype, dimensions, **compression, **kwargs)
+    if not text:
+        variable.set_var_chunk_cache(size=CHUNK_CACHE)
+    return variable
+
+
+class StoredActivation:
+    """A layer's activations at one epoch in a file: sliced like an array, read when sliced."""
+
+    ndim = 2
+
+    def __init__(self, path: Path, layer: str, epoch_index: int, shape: tuple[int, int]) -> None:
+        self.path, self.layer, self.epoch_index, self.shape = path, layer, epoch_index, shape
+        self.dtype = np.dtype(np.float32)
+
+    def __getitem__(self, key: tuple[slice, slice]) -> np.ndarray:
+        with open_member(self.path) as file:
+            variable = file[f"activations/{layer_group(self.layer)}/activation"]
+            return np.ma.getdata(variable[(self.epoch_index, *key)])
+
+
+def open_member(path: Path) -> Any:
+    """Open a member's file, or refuse one that is missing, cut short or not complete."""
+    try:
+        file = netCDF4.Dataset(path)
+    except FileNotFoundError:
+        raise StoreError(f"{path} does not exist; run `akpsim train-family` again to train what is missing") from None
+    except OSError as error:
+        raise StoreError(f"{path} is damaged or cut short: {error.strerror or error}") from None
+    if getattr(file, "complete", 0) != 1:
+        file.close()
+        raise StoreError(f"{path} is not complete; run `akpsim train-family` again to train what is missing")
+    return file
+
+
+class Run:
+    """A run folder.  Open one with `akpsim.open_run`.
+
+    Parameters
+    ----------
+    path : Path
+        The folder, with ``study.toml`` and ``manifest.json``.
+    """
+
+    def __init__(self, path: Path | str) -> None:
+        self.path = Path(path)
+        try:
+            self.manifest = json.loads((self.path / "manifest.json").read_text(encoding="utf-8"))
+        except (FileNotFoundError, NotADirectoryError):
+            raise StoreError(f"{self.path} is no run: it has no manifest.json") from None
+        except (OSError, ValueError) as error:
+            raise StoreError(f"{self.path}/manifest.json cannot be read: {error}") from None
+
+    @cached_property
+    def study(self) -> Study:
+        """The study as it was run, defaults filled in."""
+        return load_study(self.path / "study.toml")
+
+    def file(self, member: str) -> Path:
+        """Return the path of a member's file."""
+        return self.path / "members" / f"{member}.nc"
+
+    @cached_property
+    def names(self) -> list[str]:
+        """Names of the members that are complete, in the order of the design."""
+        names = [member.name for member in self.study.design() if self.file(member.name).exists()]
+        if not names:
+            raise StoreError(f"{self.path} has no trained member yet")
+        return names
+
+    @cached_property
+    def members(self) -> xr.Dataset:
+        """One row a member: family, stress, dose, seed, optimizer, initializer, test accuracy."""
+        rows = []
+        for name in self.names:
+            with open_member(self.file(name)) as file:
+                rows.append({key: file.getncattr(key) for key in MEMBER_COORDINATES})
+        columns = {key: ("member", [row[key] for row in rows]) for key in MEMBER_COORDINATES}
+        return xr.Dataset(columns, coords={"member": self.names}, attrs={"source": str(self.path)})
+
+    def table(self, group: str) -> xr.Dataset:
+        """Return a group such as ``history`` of every member, stacked along ``member``; shorter members end in NaN."""
+        tables = []
+        for name in self.names:
+            open_member(self.file(name)).close()
+            with xr.open_dataset(self.file(name), group=group) as table:
+                tables.append(table.load())
+        stacked = xr.concat(tables, dim="member", join="outer", coords="minimal", compat="override")
+        return stacked.assign_coords(self.members.set_coords(MEMBER_COORDINATES).coords)
+
+    @property
+    def history(self) -> xr.Dataset:
+        """Loss and accuracy (member, epoch)."""
+        return self.table("history")
+
+    @cached_property
+    def layers(self) -> list[str]:
+        """Captured layers, in the order of the network."""
+        with open_member(self.file(self.names[0])) as file:
+            return [group.layer for group in file["activations"].groups.values()]
+
+    def epochs(self, layer: str | None = None) -> np.ndarray:
+        """Return the captured epochs of a layer, from the first member."""
+        with open_member(self.file(self.names[0])) as file:
+            return np.asarray(file[f"activations/{layer_group(self._layer(layer))}/epoch"][:])
+
+    def _layer(self, layer: str | None) -> str:
+        """Return a captured layer's name; by default the last hidden one."""
+        if layer is None:
+            hidden = [name for name in self.layers if re.fullmatch(r"dense_\d+", name)]
+            return (hidden or self.layers)[-1]
+        if layer not in self.layers:
+            raise unknown_name(f"layer of {self.path}", layer, self.layers)
+        return layer
+
+    def representations(self, layer: str | None = None, epoch: int = -1) -> xr.DataArray:
+        """Return one layer of every member at one epoch, read when computed.
+
+        Parameters
+        ----------
+        layer : str, optional
+            By default the last hidden layer.
+        epoch : int
+            An epoch that was captured, counted from 1 (0 is the untrained network); negative counts from the last
+            captured one of each member.
+
+        Returns
+        -------
+        DataArray (member, sample, neuron)
+            A dask array of one block a member, with the coordinates of `members`, sample ids, layer and epoch.
+
+        Raises
+        ------
+        StoreError
+            If a file is damaged or incomplete, or the epoch was not captured.
+        """
+        import dask.array as da
+
+        layer = self._layer(layer)
+        blocks, samples = [], None
+        for name in self.names:
+            with open_member(self.file(name)) as file:
+                group = file[f"activations/{layer_group(layer)}"]
+                epochs = np.asarray(group["epoch"][:])
+                shape = group["activation"].shape[1:]
+                samples = group["sample"][:]
+            block = StoredActivation(self.file(name), layer, self._epoch_index(epochs, epoch, name), shape)
+            blocks.append(da.from_array(block, chunks=(-1, -1), lock=True, asarray=False, name=False))
+        found = xr.DataArray(
+            da.stack(blocks),
+            dims=("member", "sample", "neuron"),
+            coords={"sample": samples.astype(str), "layer": layer, "epoch": epoch},
+            name="activation",
+            attrs={"source": str(self.path), "study": self.manifest["study"]},
+        )
+        return found.assign_coords(self.members.set_coords(MEMBER_COORDINATES).coords)
+
+    def _epoch_index(self, epochs: np.ndarray, epoch: int, member: str) -> int:
+        if epoch < 0 and -epoch <= len(epochs):
+            return len(epochs) + epoch
+        found = np.flatnonzero(epochs == epoch)
+        if not found.size:
+            captured = ", ".join(map(str, epochs))
+            raise StoreError(f"epoch {epoch} of {member} was not captured; there are: {captured}")
+        return int(found[0])
+
+
+def open_run(path: Path | str | None = None) -> Run:
+    """Open a run folder; by default the newest under ``runs/``.
+
+    Raises
+    ------
+    StoreError
+        If the folder is no run.
+    """
+    if path is None:
+        path = max(_runs(Path("runs")), key=lambda run: (run / "manifest.json").stat().st_mtime, default=None)
+        if path is None:
+            raise StoreError("there is no run under ./runs; `akpsim train-family` makes one, or name a run folder")
+    return Run(path)
+
+
+def _runs(folder: Path) -> Iterator[Path]:
+    return (manifest.parent for manifest in folder.glob("*/manifest.json"))
+
+
+def provenance(**made_by: Any) -> dict[str, Any]:
+    """Return attributes that say what made a result: this version and the arguments, in forms netCDF can hold."""
+    plain = {key: value for key, value in made_by.items() if value is not None}
+    return {"akpsim_version": akpsim.__version__} | {
+        key: value if isinstance(value, str | int | float) and not isinstance(value, bool) else json.dumps(value)
+        for key, value in plain.items()
+    }
+
+
+def save(result: xr.Dataset | xr.DataArray, path: Path | str) -> Path:
+    """Save a result as netCDF4, whole or not at all, and return its path."""
+    dataset = result.to_dataset(name=result.name or "value") if isinstance(result, xr.DataArray) else result
+    with atomic(path) as temporary:
+        dataset.assign_attrs({**result.attrs, "complete": 1}).to_netcdf(temporary, engine="netcdf4")
+    return Path(path)
+
+
+def open_result(path: Path | str) -> xr.Dataset:
+    """Read a result that `save` wrote; refuse one that is damaged or not akpsim's."""
+    try:
+        with xr.open_dataset(path, engine="netcdf4") as dataset:
+            found = dataset.load()
+    except FileNotFoundError:
+        raise StoreError(f"{path} does not exist") from None
+    except (OSError, ValueError, RuntimeError) as error:
+        raise StoreError(f"{path} is damaged or no netCDF file: {error}") from None
+    if found.attrs.get("complete") != 1:
+        raise StoreError(f"{path} is not a complete akpsim result")
+    return found

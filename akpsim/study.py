@@ -1,0 +1,266 @@
+"""The frozen design of a study, read from one TOML file; every key has a default."""
+
+import hashlib
+import json
+import tomllib
+from collections.abc import Iterator
+from importlib.resources import files
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+import tomli_w
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, model_validator
+
+from akpsim.errors import InvalidStudy, StoreError, unknown_name
+
+Fraction = Annotated[float, Field(ge=0, le=1)]
+Count = Annotated[int, Field(ge=1)]
+Stress = Literal["none", "mild", "severe"]
+Stream = Literal["weights", "batches", "perturbation"]
+
+
+class Section(BaseModel):
+    """A frozen table of a study file; keys it does not know are refused."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=False, allow_inf_nan=False)
+
+
+class Split(Section):
+    """Shares of the images; no image is in two of them.
+
+    `probe` images are those whose representations are compared; accuracy is measured on `test` images, so that a
+    member is not called happy for the very images on which its representation is looked at.
+    """
+
+    train: Fraction = 0.5
+    validation: Fraction = 0.1
+    probe: Fraction = 0.2
+    test: Fraction = 0.2
+
+    @model_validator(mode="after")
+    def _sums_to_one(self) -> "Split":
+        shares = self.train + self.validation + self.probe + self.test
+        if abs(shares - 1) > 1e-9 or min(self.train, self.validation, self.probe, self.test) <= 0:
+            raise ValueError(f"the four shares must be positive and sum to 1, got a sum of {shares:g}")
+        return self
+
+
+class Data(Section):
+    """Which images: a name of `akpsim list datasets`, or a folder with one sub-folder a class."""
+
+    name: str = "digits"
+    path: str | None = None
+    image_size: Annotated[int, Field(ge=8)] | None = None
+    split: Split = Split()
+    seed: int = 0
+
+
+class Network(Section):
+    """A backbone and a head of dense layers; the last layer, the logits, is added."""
+
+    backbone: str = "none"
+    weights: str = "imagenet"
+    frozen: bool = True
+    dense: Annotated[tuple[Count, ...], Field(min_length=1)] = (64, 32)
+    activation: str = "relu"
+
+
+class Training(Section):
+    """What all families share unless they say otherwise."""
+
+    epochs: Count = 20
+    batch_size: Count = 32
+    loss: str = "cross_entropy"
+    optimizer: str = "rmsprop"
+    learning_rate: Annotated[float, Field(gt=0)] | None = None
+    initializer: str = "glorot_uniform"
+
+
+class Schedule(Section):
+    """At which epochs a perturbation acts, and how strongly.
+
+    Epochs count from 1; an action at epoch `e` happens before the batches of epoch `e`.  With neither `at` nor
+    `every` it acts at every epoch from `start` to `stop` (the last).
+    """
+
+    at: tuple[Count, ...] | None = None
+    every: Count | None = None
+    start: Count = 1
+    stop: Count | None = None
+    strength: Fraction = 1.0
+
+
+class PerturbationSpec(Section):
+    """A perturbation by name, its schedule and the options of its own."""
+
+    name: str
+    schedule: Schedule = Schedule()
+    options: dict[str, Any] = {}
+
+    @model_validator(mode="before")
+    @classmethod
+    def _sort_keys(cls, value: Any) -> Any:
+        """Sort a flat TOML table into schedule and options."""
+        if not isinstance(value, dict):
+            return value
+        flat = {**value, **value.get("schedule", {}), **value.get("options", {})}
+        schedule = {key: flat.pop(key) for key in Schedule.model_fields if key in flat}
+        name = flat.pop("name", None)
+        options = {key: flat[key] for key in flat if key not in ("schedule", "options")}
+        return {"schedule": schedule, "options": options} | ({} if name is None else {"name": name})
+
+
+class Family(Section):
+    """A design cell: what its members share.  Unset values are those of `[training]`."""
+
+    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.]*$", max_length=60)]
+    stress: Stress = "none"
+    dose: Annotated[float, Field(ge=0)] = 0.0
+    members: Count | None = None
+    epochs: Count | None = None
+    loss: str | None = None
+    optimizer: str | None = None
+    learning_rate: Annotated[float, Field(gt=0)] | None = None
+    initializer: str | None = None
+    vary: tuple[Stream, ...] = ("weights", "batches", "perturbation")
+    perturbations: tuple[PerturbationSpec, ...] = ()
+
+
+class Capture(Section):
+    """Which layers are written, and when.  `epochs` counts from the end if negative; 0 is the untrained network."""
+
+    layers: Annotated[tuple[str, ...], Field(min_length=1)] = ("dense_*", "logits")
+    every: Count | None = None
+    epochs: tuple[int, ...] = (0, -1)
+
+
+class Member(Section):
+    """One network to train: a family and a seed."""
+
+    family: Family
+    seed: int
+
+    @property
+    def name(self) -> str:
+        """The name of its file."""
+        return f"{self.family.name}-{self.seed}"
+
+
+class Study(Section):
+    """The whole design; what is stored with a run is this, with the defaults written out."""
+
+    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$", max_length=60)] = "study"
+    seed: Annotated[int, Field(ge=0)] = 0
+    members: Count = 6
+    data: Data = Data()
+    network: Network = Network()
+    training: Training = Training()
+    capture: Capture = Capture()
+    families: Annotated[tuple[Family, ...], Field(min_length=1)] = (Family(name="baseline"),)
+
+    @model_validator(mode="after")
+    def _names_differ(self) -> "Study":
+        names = [family.name for family in self.families]
+        twice = sorted({name for name in names if names.count(name) > 1})
+        if twice:
+            raise ValueError(f"two families are named {twice[0]!r}")
+        return self
+
+    def design(self) -> Iterator[Member]:
+        """Give every member, family by family, with the values of `[training]` filled in."""
+        for family in self.families:
+            shared = {key: value for key, value in self.training if key in Family.model_fields}
+            given = {key: value for key, value in family if value is not None}
+            for seed in range(family.members or self.members):
+                yield Member(family=Family(**(shared | given)), seed=self.seed + seed)
+
+    def to_toml(self) -> str:
+        """Return the study as TOML with every default written out."""
+        return tomli_w.dumps(self.model_dump(mode="json", exclude_none=True))
+
+    @property
+    def hash(self) -> str:
+        """Sixteen hexadecimal digits that differ between studies that differ in anything but the name."""
+        content = json.dumps(self.model_dump(mode="json", exclude={"name"}), sort_keys=True)
+        return hashlib.sha256(content.encode()).hexdigest()[:16]
+
+
+def presets() -> dict[str, str]:
+    """Return the studies that ship with the package: name -> TOML text, the default first."""
+    found = {path.name.removesuffix(".toml"): path for path in files("akpsim.presets").iterdir()}
+    names = sorted((name for name in found if found[name].name.endswith(".toml")), key=lambda name: (name != "digits", name))
+    return {name: found[name].read_text(encoding="utf-8") for name in names}
+
+
+def load_study(source: Path | str | dict[str, Any] = "digits", **overrides: Any) -> Study:
+    """Read a study from a TOML file, a preset's name or a dictionary.
+
+    Parameters
+    ----------
+    source : path, str or dict
+        A file that ends in ``.toml``, a name of `akpsim list presets`, or the same content as a dictionary.
+    **overrides
+        Values that replace those of the study; ``section__key`` reaches into a section, ``None`` is ignored:
+        ``load_study("digits", members=2, training__epochs=3)``.
+
+    Returns
+    -------
+    Study
+        Frozen, complete.
+
+    Raises
+    ------
+    InvalidStudy
+        If it is no TOML, a key is unknown or a value is not allowed; the first fault is named.
+    """
+    label, content = _content_of(source)
+    for key, value in overrides.items():
+        if value is not None:
+            *sections, last = key.split("__")
+            table = content
+            for section in sections:
+                table = table.setdefault(section, {})
+            table[last] = value
+    try:
+        return Study.model_validate(content)
+    except ValidationError as error:
+        raise InvalidStudy(f"{label}: {_first_fault(error)}") from None
+
+
+def _content_of(source: Path | str | dict[str, Any]) -> tuple[str, dict[str, Any]]:
+    if isinstance(source, dict):
+        return "study", json.loads(json.dumps(source))
+    if str(source) in (known := presets()):
+        return str(source), tomllib.loads(known[str(source)])
+    path = Path(source)
+    if path.suffix != ".toml":
+        raise unknown_name("preset", str(source), known)
+    try:
+        text = path.read_text(encoding="utf-8")
+        return str(path), {"name": path.stem} | tomllib.loads(text)
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise InvalidStudy(f"{path} is no TOML: {error}") from None
+    except OSError as error:
+        raise StoreError(f"cannot read {path}: {error.strerror}") from None
+
+
+def _first_fault(error: ValidationError) -> str:
+    """Say the first fault in one sentence: where, what is allowed, what came."""
+    fault = error.errors()[0]
+    where = ".".join(str(part) for part in fault["loc"])
+    if fault["type"] == "extra_forbidden":
+        table: Any = Study
+        for part in fault["loc"][:-1]:
+            if isinstance(part, str):
+                table = _section(table, part)
+        return str(unknown_name(f"key `{where}`", str(fault["loc"][-1]), table.model_fields))
+    came = f", got {fault['input']!r}" if fault["type"] not in ("missing", "value_error") else ""
+    message = fault["msg"].removeprefix("Value error, ")
+    return f"`{where}`: {message}{came}" if where else message
+
+
+def _section(table: type[BaseModel], key: str) -> type[BaseModel]:
+    """Return the model of a key's values, through a tuple if it is one."""
+    annotation: Any = table.model_fields[key].annotation
+    candidates = [annotation, *getattr(annotation, "__args__", ())]
+    return next(a for a in candidates if isinstance(a, type) and issubclass(a, BaseModel))

@@ -1,0 +1,32 @@
+"""`akpsim`: joins the commands and turns an `AkpsimError` into one line and exit code 1."""
+
+import sys
+from typing import Any
+
+import typer
+from typer.core import TyperGroup
+
+from akpsim.errors import AkpsimError
+
+
+class OneLineErrors(TyperGroup):
+    """A group of commands in which a user's error is a sentence, not a traceback."""
+
+    def invoke(self, ctx: Any) -> Any:
+        """Run a command; print an `AkpsimError` as one line on standard error and exit with 1."""
+        try:
+            return super().invoke(ctx)
+        except AkpsimError as error:
+            sys.stderr.write(f"akpsim: {error}\n")
+            raise typer.Exit(1) from None
+
+
+app = typer.Typer(
+    cls=OneLineErrors,
+    help="Train families of perturbed networks, compare their representations, test the Anna Karenina principle.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+    rich_markup_mode="markdown",
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
