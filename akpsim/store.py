@@ -60,9 +60,7 @@ class MemberWriter:
             place.createDimension(axis, size)
         create(place, "epoch", np.int64, ("epoch",))[:] = epochs
         create(place, "sample", str, ("sample",))[:] = samples.astype(object)
-        create(
-            place, "activation", np.float32, ("epoch", "sample", "neuron"), chunksizes=(1, len(samples), neurons)
-        )
+        create(place, "activation", np.float32, ("epoch", "sample", "neuron"), chunksizes=(1, len(samples), neurons))
 
     def activation(self, layer: str, epoch_index: int, values: np.ndarray) -> None:
         """Write one layer at one epoch: (sample, neuron)."""
@@ -223,7 +221,8 @@ class Run:
         import dask.array as da
 
         layer = self._layer(layer)
-        blocks, samples = [], None
+        blocks: list[Any] = []
+        samples = np.array([], dtype=object)
         for name in self.names:
             with open_member(self.file(name)) as file:
                 group = file[f"activations/{layer_group(layer)}"]

@@ -188,7 +188,9 @@ class Study(Section):
 def presets() -> dict[str, str]:
     """Return the studies that ship with the package: name -> TOML text, the default first."""
     found = {path.name.removesuffix(".toml"): path for path in files("akpsim.presets").iterdir()}
-    names = sorted((name for name in found if found[name].name.endswith(".toml")), key=lambda name: (name != "digits", name))
+    names = sorted(
+        (name for name in found if found[name].name.endswith(".toml")), key=lambda name: (name != "digits", name)
+    )
     return {name: found[name].read_text(encoding="utf-8") for name in names}
 
 

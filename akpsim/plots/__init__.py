@@ -1,1 +1,22 @@
-"""plots."""
+"""Pictures of results: each takes a labelled result and an optional Axes, computes nothing, and returns the Axes.
+
+A result says in ``attrs["result"]`` what it is; `PLOTS` says which function draws it.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+from akpsim.registry import Registry
+
+
+@dataclass(frozen=True)
+class Plot:
+    """A picture: the `result` it draws (the value of ``attrs["result"]``) and the function that draws it."""
+
+    name: str
+    draw: Callable[..., Any]
+    summary: str
+
+
+PLOTS: Registry[Plot] = Registry("plot", [])
