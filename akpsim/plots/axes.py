@@ -36,8 +36,8 @@ def save_figure(drawn: Any, path: Path | str, *, dpi: int = 200) -> Path:
     """Save the figure that an Axes, or an array of Axes, belongs to, whole or not at all; close it; return the path."""
     import matplotlib.pyplot as plt
 
-    ax = drawn if isinstance(drawn, Axes) else drawn.flat[0]
+    figure: Any = (drawn if isinstance(drawn, Axes) else drawn.flat[0]).figure
     with atomic(path) as temporary:
-        ax.figure.savefig(temporary, dpi=dpi, bbox_inches="tight")
-    plt.close(ax.figure)
+        figure.savefig(temporary, dpi=dpi, bbox_inches="tight")
+    plt.close(figure)
     return Path(path)
