@@ -1,0 +1,81 @@
+"""A folder with one sub-folder a class."""
+
+from pathlib import Path
+
+import numpy as np
+
+from akpsim.errors import InvalidData
+from akpsim.families.datasets.images import Dataset, Images
+from akpsim.families.datasets.pictures import SUFFIXES, is_picture, read_pictures
+from akpsim.study import Data
+
+
+def load_folder(data: Data) -> Images:
+    """Read ``data.path``, a folder with one sub-folder a class.
+
+    Parameters
+    ----------
+    data : Data
+        `path`, the folder: every PNG, JPEG or TIFF below a sub-folder is an image of that class, other files and
+        hidden ones are passed over.  `image_size` scales to a square; without it all sizes must agree.
+
+    Returns
+    -------
+    Images
+        Classes and images in the order of their names; ids are paths below the folder with forward slashes; exact
+        duplicates share a group.
+
+    Raises
+    ------
+    InvalidData
+        If the folder has fewer than two classes, a class has fewer than two images, an image is damaged, or sizes
+        differ.
+    """
+    if data.path is None:
+        raise InvalidData("the data set 'folder' needs `path`, a folder with one sub-folder a class")
+    root = Path(data.path).expanduser()
+    members = class_members(root)
+    classes = tuple(members)
+    if len(classes) < 2:
+        raise InvalidData(f"{root} holds one class, {classes[0]!r}; two sub-folders with images are the least")
+    for name, paths in members.items():
+        if len(paths) < 2:
+            raise InvalidData(f"{root}: class {name!r} has one image; each class needs at least two")
+    paths = [path for name in classes for path in members[name]]
+    ids = [path.relative_to(root).as_posix() for path in paths]
+    images, groups = read_pictures(paths, ids, image_size=data.image_size)
+    labels = np.repeat(np.arange(len(classes)), [len(members[name]) for name in classes]).astype(np.int64)
+    return Images(images, labels, classes, np.array(ids), groups=groups, source=f"folder {root.name}")
+
+
+def class_members(root: Path) -> dict[str, list[Path]]:
+    """Return the pictures of each class below a folder, both in the order of their names.
+
+    Raises
+    ------
+    InvalidData
+        If there is no such folder, it has no sub-folder, or a sub-folder has no picture.
+    """
+    if not root.is_dir():
+        raise InvalidData(f"{root} is no folder" if root.exists() else f"the folder {root} does not exist")
+    folders = [path for path in root.iterdir() if path.is_dir() and not path.name.startswith(".")]
+    folders.sort(key=lambda path: path.name)  # paths themselves sort differently on Windows
+    if not folders:
+        loose = sum(is_picture(path) for path in root.iterdir())
+        came = f"{loose} images and no sub-folder" if loose else "no sub-folder"
+        raise InvalidData(f"{root} has {came}; put the images of each class into a sub-folder named for it")
+    members = {folder.name: sorted(pictures_below(folder), key=Path.as_posix) for folder in folders}
+    empty = [name for name, paths in members.items() if not paths]
+    if empty:
+        allowed = ", ".join(suffix.lstrip(".") for suffix in SUFFIXES)
+        raise InvalidData(f"{root}: the sub-folder {empty[0]!r} holds no image ({allowed})")
+    return members
+
+
+def pictures_below(folder: Path) -> list[Path]:
+    """Return the pictures in a folder and its sub-folders, without hidden ones."""
+    found = (path for path in folder.rglob("*") if is_picture(path) and path.is_file())
+    return [path for path in found if not any(part.startswith(".") for part in path.relative_to(folder).parts)]
+
+
+folder = Dataset("folder", load_folder, "a folder with one sub-folder a class (PNG, JPEG, TIFF); give `path`")
