@@ -32,6 +32,10 @@ class StoreError(AkpsimError):
     """A run folder or a file in it that is missing, incomplete or of another study."""
 
 
+class AkpsimWarning(UserWarning):
+    """A result that holds but must not be read without care, and the message says why."""
+
+
 def unknown_name(kind: str, name: str, known: Iterable[str]) -> UnknownName:
     """Return the error for a name that is not among those known: the nearest first, then all."""
     known = list(known)

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from akpsim.plots.ordination import plot_ordination
 from akpsim.registry import Registry
 
 
@@ -19,4 +20,9 @@ class Plot:
     summary: str
 
 
-PLOTS: Registry[Plot] = Registry("plot", [])
+PLOTS: Registry[Plot] = Registry(
+    "plot",
+    [
+        Plot("ordination", plot_ordination, "members on the first two axes of an ordination"),
+    ],
+)

@@ -1,0 +1,96 @@
+"""Draw an ordination."""
+
+import numpy as np
+import xarray as xr
+from matplotlib.axes import Axes
+
+from akpsim.errors import unknown_name
+from akpsim.plots.axes import MARKERS, axes_or_new, colours
+
+SPREAD = "mean distance within"
+
+
+def plot_ordination(ordination: xr.Dataset, *, by: str | None = None, ax: Axes | None = None) -> Axes:
+    """Draw members as points on the first two axes, coloured by group, with centroids and ellipses.
+
+    Parameters
+    ----------
+    ordination : Dataset
+        As `akpsim.ordinate` returns it.  Nothing is computed here.
+    by : str, optional
+        Coordinate that groups the members; by default the groups of `ordination`.
+    ax : Axes, optional
+        Where to draw; a new figure if not given.
+
+    Returns
+    -------
+    Axes
+        One labelled scatter a group.  Under it, the spread of groups in the full space beside that in the map: no map
+        on two axes shows the first.
+    """
+    ax = axes_or_new(ax, size=(6.0, 4.6))
+    own = by is None or by == ordination.attrs.get("by")
+    labels = np.asarray(ordination.label if own and "label" in ordination else _labels(ordination, by)).astype(str)
+    position = ordination.position.values[:, :2]
+    if position.shape[1] < 2:
+        position = np.column_stack([position, np.zeros(len(position))])
+    colour = colours(_ordered(labels))
+    for index, group in enumerate(colour):
+        inside = position[labels == group]
+        ax.scatter(
+            inside[:, 0],
+            inside[:, 1],
+            s=28,
+            color=colour[group],
+            marker=MARKERS[index % len(MARKERS)],
+            alpha=0.8,
+            label=group,
+        )
+    if own and "outline" in ordination:
+        for group in map(str, ordination.group.values):
+            ax.plot(*ordination.outline.sel(group=group).values.T, color=colour[group], lw=0.8)
+            ax.plot(*ordination.centroid.sel(group=group).values[:2], marker="+", ms=11, mew=2, color=colour[group])
+        ax.set_title(_spread(ordination, list(colour)), fontsize=8)
+    ax.set(xlabel=_axis(ordination, 0), ylabel=_axis(ordination, 1))
+    ax.set_aspect("equal", adjustable="datalim")
+    title = by or ordination.attrs.get("by")
+    if len(colour) > 1:
+        ax.legend(title=title, loc="upper left", bbox_to_anchor=(1.0, 1.0), frameon=False, fontsize=8)
+    return ax
+
+
+def _labels(ordination: xr.Dataset, by: str | None) -> np.ndarray:
+    """Return the groups of members under a coordinate's name; all in one group without a name."""
+    if by is None:
+        return np.full(ordination.sizes["member"], "members")
+    if by not in ordination.coords:
+        raise unknown_name("coordinate of members", by, [str(name) for name in ordination.coords])
+    return ordination[by].values
+
+
+def _ordered(labels: np.ndarray) -> list[str]:
+    """Return group names, stress levels from none to severe."""
+    severity = {"none": 0, "mild": 1, "severe": 2}
+    return sorted(dict.fromkeys(labels.tolist()), key=lambda group: (severity.get(group, 3), group))
+
+
+def _axis(ordination: xr.Dataset, index: int) -> str:
+    if index >= ordination.sizes["axis"]:
+        return ""
+    share = f" ({float(ordination.explained[index]):.0%})" if "explained" in ordination else ""
+    return f"axis {index + 1}{share}"
+
+
+def _spread(ordination: xr.Dataset, groups: list[str]) -> str:
+    """Say the spread of each group relative to the first, in the full space and in this map."""
+    full = ordination.full_space_distance.sel(group=groups).values
+    shown = ordination.map_distance.sel(group=groups).values
+    said = f"full space {_ratio(full)}; this map {_ratio(shown)} (not to be read for spread)"
+    return f"{SPREAD} {' : '.join(groups)}\n{said}"
+
+
+def _ratio(values: np.ndarray) -> str:
+    reference = values[0]
+    if not np.isfinite(reference) or reference == 0:
+        return " : ".join("?" if np.isnan(value) else f"{value:.3g}" for value in values)
+    return " : ".join("?" if np.isnan(value) else f"{value / reference:.2f}" for value in values)
