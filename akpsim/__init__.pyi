@@ -1,4 +1,11 @@
+from .comparing import as_distance as as_distance
+from .comparing import between_families as between_families
+from .comparing import compare as compare
 from .errors import AkpsimError as AkpsimError
+from .features import FEATURE_SUFFIXES as FEATURE_SUFFIXES
+from .features import read_features as read_features
+from .metrics import METRICS as METRICS
+from .metrics import Metric as Metric
 from .ordination import ORDINATIONS as ORDINATIONS
 from .ordination import ordinate as ordinate
 from .ordination import pcoa as pcoa

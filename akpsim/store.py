@@ -219,6 +219,9 @@ class Run:
             If a file is damaged or incomplete, or the epoch was not captured.
         """
         import dask.array as da
+        from dask.utils import SerializableLock
+
+        one_reader = SerializableLock("akpsim: the netCDF library is not thread-safe")
 
         layer = self._layer(layer)
         blocks: list[Any] = []
@@ -230,7 +233,7 @@ class Run:
                 shape = group["activation"].shape[1:]
                 samples = group["sample"][:]
             block = StoredActivation(self.file(name), layer, self._epoch_index(epochs, epoch, name), shape)
-            blocks.append(da.from_array(block, chunks=(-1, -1), lock=True, asarray=False, name=False))
+            blocks.append(da.from_array(block, chunks=(-1, -1), lock=one_reader, asarray=False, name=False))
         found = xr.DataArray(
             da.stack(blocks),
             dims=("member", "sample", "neuron"),

@@ -8,6 +8,8 @@ from typer.core import TyperGroup
 
 from akpsim.errors import AkpsimError
 
+from .compare import compare
+
 
 class OneLineErrors(TyperGroup):
     """A group of commands in which a user's error is a sentence, not a traceback."""
@@ -30,3 +32,5 @@ app = typer.Typer(
     rich_markup_mode="markdown",
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+app.callback()(lambda: None)  # without one, typer makes a lone command the whole program
+app.command("compare")(compare)

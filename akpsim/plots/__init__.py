@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from akpsim.plots.ordination import plot_ordination
+from akpsim.plots.similarity import plot_similarity
 from akpsim.registry import Registry
 
 
@@ -24,5 +25,7 @@ PLOTS: Registry[Plot] = Registry(
     "plot",
     [
         Plot("ordination", plot_ordination, "members on the first two axes of an ordination"),
+        Plot("similarity", plot_similarity, "a matrix of similarities, ordered by family"),
+        Plot("distance", plot_similarity, "a matrix of distances, ordered by family"),
     ],
 )

@@ -1,0 +1,5 @@
+"""All pairs of representations: labelled in, labelled out."""
+
+from akpsim.comparing.between import between_families as between_families
+from akpsim.comparing.compare import compare as compare
+from akpsim.comparing.distance import as_distance as as_distance

@@ -1,0 +1,151 @@
+"""Bring representations into one form: named, with the same samples in the same order, read only when sliced."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+import xarray as xr
+
+from akpsim.errors import MisalignedSamples
+from akpsim.metrics.metric import Array, floating
+
+
+@dataclass(frozen=True)
+class Aligned:
+    """Representations with the same samples in the same order.
+
+    Parameters
+    ----------
+    axis : str
+        What they differ in: ``"member"``, ``"layer"`` or ``"epoch"``.
+    names : tuple
+        One label each.
+    sources : tuple
+        One array (sample, neuron) each, in memory or lazy.
+    coordinates : dict
+        Coordinates along `axis`, and scalars.
+    attrs : dict
+        What made them.
+    """
+
+    axis: str
+    names: tuple[Any, ...]
+    sources: tuple[Any, ...]
+    samples: tuple[Any, ...] | None = None
+    coordinates: dict[str, Any] = field(default_factory=dict)
+    attrs: dict[str, Any] = field(default_factory=dict)
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    @property
+    def n(self) -> int:
+        """Number of samples."""
+        return int(self.sources[0].shape[0])
+
+    def load(self, index: int, rows: slice = slice(None)) -> Array:
+        """Return some samples of one representation as an array in memory, in floating point."""
+        source = self.sources[index]
+        block = source if rows == slice(None) else source[rows]
+        return floating(block.compute() if hasattr(block, "compute") else block)
+
+
+def align(representations: Any) -> Aligned:
+    """Bring representations of any accepted form into one.
+
+    Parameters
+    ----------
+    representations : DataArray, Dataset-like mapping or sequence
+        A DataArray with the dimensions sample and neuron and one more, along which representations differ; or a
+        mapping from names to arrays (sample, neuron); or a sequence of such arrays.  Arrays may be DataArrays with
+        sample ids, which are then matched, numpy arrays or torch tensors.
+
+    Raises
+    ------
+    MisalignedSamples
+        If numbers of samples differ, an id is there twice, or ids differ.
+    """
+    if isinstance(representations, xr.DataArray):
+        return _of_array(representations)
+    if isinstance(representations, Mapping):
+        return _of_mapping({str(name): array for name, array in representations.items()})
+    if isinstance(representations, Sequence) or (hasattr(representations, "ndim") and representations.ndim == 3):
+        named = {str(getattr(array, "name", None) or index): array for index, array in enumerate(representations)}
+        if len(named) < len(representations):
+            named = {str(index): array for index, array in enumerate(representations)}
+        return _of_mapping(named)
+    raise MisalignedSamples(
+        "representations must be a DataArray (member, sample, neuron), a mapping or a list of arrays (sample, neuron), "
+        f"got {type(representations).__name__}"
+    )
+
+
+def _of_array(array: xr.DataArray) -> Aligned:
+    missing = {"sample", "neuron"} - set(array.dims)
+    if missing or array.ndim not in (2, 3):
+        dims = ", ".join(map(str, array.dims))
+        raise MisalignedSamples(
+            f"a DataArray of representations has the dimensions (member, sample, neuron), got ({dims})"
+        )
+    if array.ndim == 2:
+        array = array.expand_dims("member")
+    axis = next(str(dim) for dim in array.dims if dim not in ("sample", "neuron"))
+    array = array.transpose(axis, "sample", "neuron")
+    names = tuple(array[axis].to_numpy().tolist())
+    samples = _ids(array, axis)
+    data = array.data
+    coordinates = {
+        str(name): values.variable
+        for name, values in array.coords.items()
+        if set(values.dims) <= {axis} and name != axis
+    }
+    return Aligned(
+        axis, names, tuple(data[index] for index in range(len(names))), samples, coordinates, dict(array.attrs)
+    )
+
+
+def _of_mapping(named: dict[str, Any]) -> Aligned:
+    if not named:
+        raise MisalignedSamples("there is nothing to compare: no representation was given")
+    first, known, expected = next(iter(named)), None, -1
+    sources = []
+    for name, array in named.items():
+        ids = _ids(array, name) if isinstance(array, xr.DataArray) else None
+        source = array.transpose("sample", ...).data if isinstance(array, xr.DataArray) else array
+        source = source if hasattr(source, "shape") else np.asarray(source)
+        count = int(source.shape[0]) if len(source.shape) else 0
+        expected = count if name == first else expected
+        if count != expected:
+            raise MisalignedSamples(
+                f"all representations must have the same samples: {first!r} has {expected}, {name!r} has {count}"
+            )
+        if known is None and ids is not None:
+            first, known = name, ids
+        elif known is not None and ids is not None and ids != known:
+            source = source[_order(known, ids, first, name)]
+        sources.append(source)
+    return Aligned("member", tuple(named), tuple(sources), known)
+
+
+def _ids(array: xr.DataArray, name: str) -> tuple[Any, ...] | None:
+    """Return the sample ids of a DataArray, refusing one that is there twice."""
+    if "sample" not in array.coords:
+        return None
+    ids = tuple(array["sample"].to_numpy().tolist())
+    if len(set(ids)) < len(ids):
+        twice = next(sample for sample in ids if ids.count(sample) > 1)
+        raise MisalignedSamples(f"sample {twice!r} is there twice in {name!r}")
+    return ids
+
+
+def _order(known: tuple[Any, ...], ids: tuple[Any, ...], first: str, name: str) -> np.ndarray:
+    """Return the positions in `ids` of the samples in `known`."""
+    place = {sample: index for index, sample in enumerate(ids)}
+    absent = [sample for sample in known if sample not in place]
+    if absent:
+        raise MisalignedSamples(
+            f"all representations must have the same samples: {absent[0]!r} of {first!r} is not in {name!r}"
+            + (f", nor are {len(absent) - 1} others" if len(absent) > 1 else "")
+        )
+    return np.array([place[sample] for sample in known])

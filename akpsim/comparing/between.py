@@ -1,0 +1,111 @@
+r"""Similarity within and between families: one mean a pair of families, with an interval.
+
+Pairs that share a member are not independent, so the standard error is the jackknife's over members (Arvesen 1969,
+"Jackknifing U-statistics", Annals of Mathematical Statistics 40):
+:math:`\mathrm{se}^2 = \sum_{sides} \frac{m-1}{m} \sum_{i=1}^{m} (\theta_{-i} - \bar\theta_-)^2`
+with :math:`\theta_{-i}` the mean without member i.  The interval is Student's t with the smaller family's m - 1 degrees
+of freedom.
+"""
+
+from typing import Any
+
+import numpy as np
+import xarray as xr
+from scipy import stats
+
+from akpsim.checks import in_range
+from akpsim.errors import UnknownName, unknown_name
+
+
+def between_families(similarity: xr.DataArray | xr.Dataset, *, by: str = "family", level: float = 0.95) -> xr.Dataset:
+    """Return mean similarities within each family and between each two.
+
+    Parameters
+    ----------
+    similarity : DataArray (member, other), or the Dataset it was saved as
+        As `akpsim.compare` returns it.
+    by : str
+        Coordinate that groups the members.
+    level : float
+        Coverage of the interval.
+
+    Returns
+    -------
+    Dataset (family, other_family)
+        ``mean``, ``mean_lower``, ``mean_upper`` and ``pairs``; on the diagonal those within a family, without pairs of
+        a member with itself.  Members of two families with the same seed began alike, so that
+        ``same_seed`` and ``same_seed_pairs`` give those pairs apart; they are left out of ``mean``.
+
+    Raises
+    ------
+    UnknownName
+        If the members have no such coordinate.
+    """
+    in_range(level, "level", 0, 1)
+    if isinstance(similarity, xr.Dataset):
+        similarity = similarity["similarity"].assign_attrs(similarity.attrs)
+    axis = str(similarity.dims[0])
+    if by not in similarity.coords or similarity[by].dims != (axis,):
+        known = [str(name) for name in similarity.coords if similarity[name].dims == (axis,) and name != axis]
+        raise (
+            unknown_name(f"coordinate of {axis}", by, known)
+            if known
+            else UnknownName(f"the {axis}s of this matrix have no coordinate {by!r} to group them by")
+        )
+    groups = similarity[by].to_numpy()
+    names = list(dict.fromkeys(groups.tolist()))
+    seeds = similarity["seed"].to_numpy() if "seed" in similarity.coords and similarity["seed"].dims else None
+    shape = (len(names), len(names))
+    columns: dict[str, Any] = {
+        key: np.full(shape, np.nan) for key in ("mean", "mean_lower", "mean_upper", "same_seed")
+    } | {key: np.zeros(shape, dtype=np.int64) for key in ("pairs", "same_seed_pairs")}
+    for row, one in enumerate(names):
+        for column, two in enumerate(names):
+            first, second = np.flatnonzero(groups == one), np.flatnonzero(groups == two)
+            found = _cell(similarity.to_numpy(), first, second, seeds if row != column else None, level)
+            for key, value in found.items():
+                columns[key][row, column] = value
+    attrs = {**similarity.attrs, "result": "between", "by": by, "level": level}
+    return xr.Dataset(
+        {key: ((by, f"other_{by}"), values) for key, values in columns.items()},
+        coords={by: names, f"other_{by}": names},
+        attrs=attrs,
+    )
+
+
+def _cell(
+    values: np.ndarray, first: np.ndarray, second: np.ndarray, seeds: np.ndarray | None, level: float
+) -> dict[str, float]:
+    """Return the mean of a block of pairs, its interval and the same-seed pairs apart."""
+    block = values[np.ix_(first, second)]
+    usable = ~np.isnan(block) & (first[:, None] != second[None, :])
+    same = np.zeros_like(usable) if seeds is None else usable & (seeds[first][:, None] == seeds[second][None, :])
+    apart = usable & ~same
+    within = first.size == second.size and bool((first == second).all())
+    pairs = int(apart.sum()) // (2 if within else 1)
+    found: dict[str, float] = {"pairs": pairs, "same_seed_pairs": int(same.sum())}
+    if same.any():
+        found["same_seed"] = block[same].mean()
+    if pairs:
+        found["mean"] = block[apart].mean()
+        half = _half_width(block, apart, within, level)
+        found |= {"mean_lower": found["mean"] - half, "mean_upper": found["mean"] + half}
+    return found
+
+
+def _half_width(block: np.ndarray, usable: np.ndarray, within: bool, level: float) -> float:
+    """Return half the width of the jackknife interval, NaN where there are too few members for one."""
+    sums = np.where(usable, block, 0.0)
+    variance, fewest = 0.0, np.inf
+    for axis in (1,) if within else (1, 0):
+        # A member of a family compared with itself is both a row and a column.
+        both = 2 if within else 1
+        left = usable.sum() - both * usable.sum(axis=axis)
+        there = usable.any(axis=axis)
+        if there.sum() < 2 or (left[there] <= 0).any():
+            return float("nan")
+        without = (sums.sum() - both * sums.sum(axis=axis))[there] / left[there]
+        m = without.size
+        variance += (m - 1) / m * ((without - without.mean()) ** 2).sum()
+        fewest = min(fewest, m)
+    return float(stats.t.ppf((1 + level) / 2, fewest - 1) * np.sqrt(variance))

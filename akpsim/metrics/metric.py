@@ -1,0 +1,278 @@
+"""What a metric is: how to turn a representation into a point, how to score two points, and declared properties."""
+
+import inspect
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any, Literal
+
+from array_api_compat import array_namespace, is_numpy_namespace
+
+from akpsim.errors import AkpsimError, MisalignedSamples, UndefinedMetric, unknown_name
+
+Array = Any
+"""A numpy array, or any other that follows the array API standard, such as a torch tensor on any device."""
+
+Point = Any
+"""What `embed` makes of a representation: an array, or a tuple of arrays."""
+
+Kind = Literal["similarity", "dissimilarity", "metric"]
+Invariance = Literal["translation", "rotation", "permutation", "scaling", "linear"]
+PRODUCTS = ("biased", "debiased")
+
+
+@dataclass(frozen=True)
+class Parameter:
+    """An argument of a metric: its default, what it is, and the values it may have.
+
+    `allowed` is a tuple of words, a pair of numbers written as ``range(low, high)``-like bounds, or a test of one's own
+    that raises an `AkpsimError`.
+    """
+
+    default: Any
+    about: str
+    allowed: tuple[str, ...] | None = None
+    low: float | None = None
+    high: float | None = None
+
+    def check(self, name: str, value: Any) -> Any:
+        """Return `value`, turned from text if it is text, or raise naming what is allowed."""
+        value = _plain(value, self.default) if isinstance(value, str) else value
+        if isinstance(value, str) and self.allowed is not None:
+            if value in self.allowed:
+                return value
+            raise unknown_name(f"`{name}`", value, self.allowed)
+        if isinstance(self.default, bool) and isinstance(value, bool):
+            return value
+        number = isinstance(value, int | float) and not isinstance(value, bool)
+        whole = isinstance(self.default, int) and not isinstance(self.default, bool)
+        if number and self.low is not None and (not whole or float(value).is_integer()):
+            if self.low <= value and (self.high is None or value <= self.high):
+                return int(value) if whole else value
+        elif value is None and self.default is None:
+            return value
+        raise AkpsimError(f"`{name}` must be {self.says}, got {value!r}")
+
+    @property
+    def says(self) -> str:
+        """The values allowed, in words."""
+        parts = []
+        if self.low is not None:
+            whole = "a whole number" if isinstance(self.default, int) else "a number"
+            parts.append(f"{whole} from {self.low:g}" + ("" if self.high is None else f" to {self.high:g}"))
+        if isinstance(self.default, bool):
+            parts.append("true or false")
+        if self.default is None:
+            parts.append("none")
+        return " or ".join([*parts, *map(repr, self.allowed or ())])
+
+
+def _plain(text: str, default: Any) -> Any:
+    """Return a word of the command line as the number or truth value it stands for."""
+    words = {"true": True, "false": False, "none": None}
+    if text.lower() in words and not (text.lower() == "none" and isinstance(default, str)):
+        return words[text.lower()]
+    for turn in (int, float):
+        try:
+            return turn(text)
+        except ValueError:
+            continue
+    return text
+
+
+@dataclass(frozen=True, kw_only=True)
+class Metric:
+    """A way to compare two representations (sample, neuron) of the same samples.
+
+    Parameters
+    ----------
+    name, summary, formula, source, beware : str
+        The word a user types; one line; the formula in LaTeX; where it is from, with the section; what it is not to be
+        confused with.
+    embed : callable
+        ``embed(x, **parameters)`` sends one representation to a point.
+    score : callable
+        ``score(points, others, **parameters)`` compares every point of one list with every point of another and
+        returns an array (len(points), len(others)).
+    kind : str
+        ``"similarity"`` (1 or more is alike), ``"dissimilarity"`` (0 is alike) or ``"metric"`` (a dissimilarity that
+        obeys the triangle inequality).
+    invariant_to : frozenset of str
+        Exactly those of translation, rotation, permutation, scaling and linear that leave it unchanged.
+    range : tuple of float
+        Smallest and largest value.
+    smallest : int
+        The fewest samples with which it is defined.
+    symmetric : bool
+        Whether exchanging the two representations leaves it unchanged.
+    widths : str
+        ``"any"``, or ``"equal"`` if both must have as many neurons.
+    cosine : bool
+        Whether it is the cosine of an angle between points, so that ``sqrt(2 - 2 s)`` is a Euclidean distance.
+    products : str, optional
+        ``"biased"`` or ``"debiased"`` if it is the alignment of linear Gram matrices, which has an engine of its own.
+    data : str
+        ``"activations"`` or ``"outputs"``, whose columns are classes.
+    parameters : mapping
+        Keyword arguments of `embed` and `score`.
+    """
+
+    name: str
+    summary: str
+    embed: Callable[..., Point]
+    score: Callable[..., Array]
+    kind: Kind
+    invariant_to: frozenset[Invariance]
+    range: tuple[float, float]
+    formula: str
+    source: str
+    beware: str
+    smallest: int = 3
+    symmetric: bool = True
+    widths: Literal["any", "equal"] = "any"
+    cosine: bool = False
+    products: Literal["biased", "debiased"] | None = None
+    data: Literal["activations", "outputs"] = "activations"
+    parameters: Mapping[str, Parameter] = field(default_factory=dict)
+
+    def __call__(self, x: Array, y: Array, **parameters: Any) -> float:
+        """Return the value for two representations of the same samples.
+
+        Parameters
+        ----------
+        x, y : array, shape (sample, neuron)
+            Row ``i`` of both answers to the same sample; the numbers of neurons may differ unless `widths` says not.
+        **parameters
+            Arguments of the metric.
+
+        Raises
+        ------
+        UndefinedMetric
+            If it has no value for these, with the reason.
+        MisalignedSamples
+            If the numbers of samples differ.
+        """
+        arguments = self.arguments(parameters)
+        x, y = self.checked(x), self.checked(y)
+        if x.shape[0] != y.shape[0]:
+            raise MisalignedSamples(
+                f"both representations must have the same samples, got {x.shape[0]} and {y.shape[0]}"
+            )
+        self.check_widths(x.shape[1], y.shape[1])
+        points = [self.point(x, arguments)], [self.point(y, arguments)]
+        return float(self.scores(*points, arguments)[0, 0])
+
+    def arguments(self, given: Mapping[str, Any]) -> dict[str, Any]:
+        """Return all parameters, those given checked and the others at their defaults."""
+        for name in given:
+            if name not in self.parameters:
+                raise unknown_name(f"parameter of {self.name}", name, self.parameters or ["none"])
+        return {
+            name: parameter.check(name, given[name]) if name in given else parameter.default
+            for name, parameter in self.parameters.items()
+        }
+
+    def point(self, x: Array, arguments: Mapping[str, Any]) -> Point:
+        """Return the point of a checked representation."""
+        return self.embed(x, **{name: arguments[name] for name in self._embed_takes})
+
+    def scores(self, points: Sequence[Point], others: Sequence[Point], arguments: Mapping[str, Any]) -> Array:
+        """Return the scores of all pairs of two lists of points."""
+        return self.score(points, others, **{name: arguments[name] for name in self._score_takes})
+
+    def checked(self, x: Array) -> Array:
+        """Return a representation in floating point, or say what keeps the metric from having a value for it."""
+        x = floating(x)
+        if x.ndim != 2:
+            raise UndefinedMetric(f"{self.name} compares arrays (sample, neuron), got one of shape {tuple(x.shape)}")
+        if x.shape[0] < self.smallest:
+            raise UndefinedMetric(f"{self.name} is undefined below {self.smallest} samples, got {x.shape[0]}")
+        if x.shape[1] == 0:
+            raise UndefinedMetric(f"{self.name} is undefined: the representation has no neuron")
+        check_finite(x, self.name)
+        return x
+
+    def check_widths(self, first: int, second: int) -> None:
+        """Raise if this metric needs equally many neurons and they are not."""
+        if self.widths == "equal" and first != second:
+            raise UndefinedMetric(f"{self.name} needs equal numbers of neurons, got {first} and {second}")
+
+    @cached_property
+    def _embed_takes(self) -> tuple[str, ...]:
+        return tuple(name for name in inspect.signature(self.embed).parameters if name in self.parameters)
+
+    @cached_property
+    def _score_takes(self) -> tuple[str, ...]:
+        return tuple(name for name in inspect.signature(self.score).parameters if name in self.parameters)
+
+
+def floating(x: Array) -> Array:
+    """Return `x` as it is if it is of float32 or float64, else as float64."""
+    import numpy as np
+
+    if isinstance(x, list | tuple):
+        x = np.asarray(x)
+    xp = array_namespace(x)
+    if xp.isdtype(x.dtype, "complex floating"):
+        raise UndefinedMetric("representations must be real, got complex numbers")
+    if is_numpy_namespace(xp) and x.dtype.kind not in "fiub":
+        raise UndefinedMetric(f"representations must be numbers, got {x.dtype}")
+    return x if x.dtype in (xp.float32, xp.float64) else xp.astype(x, xp.float64)
+
+
+def check_finite(x: Array, name: str) -> None:
+    """Raise naming the first sample and neuron that is NaN or infinite."""
+    xp = array_namespace(x)
+    if bool(xp.isfinite(xp.sum(x))):
+        return
+    finite = xp.isfinite(x)
+    if bool(xp.all(finite)):  # only the sum overflowed
+        return
+    first = int(xp.argmax(xp.astype(xp.reshape(~finite, (-1,)), xp.int8)))
+    sample, neuron = divmod(first, x.shape[1])
+    what = "NaN" if bool(xp.isnan(x[sample, neuron])) else "infinite"
+    raise UndefinedMetric(f"{name} is undefined: neuron {neuron} is {what} at sample {sample}")
+
+
+def centred(x: Array) -> Array:
+    """Return `x` minus its column means, exact for constant columns and for means far from zero.
+
+    The first row is taken off first, so that what is rounded is of the size of the spread and not of the mean.
+    """
+    xp = array_namespace(x)
+    shifted = x - x[0, :]
+    return shifted - xp.mean(shifted, axis=0)
+
+
+def scaled(x: Array) -> Array:
+    """Return `x` over its largest absolute value, so that no square over- or underflows; zeros stay."""
+    xp = array_namespace(x)
+    largest = xp.max(xp.abs(x))
+    return x / largest if float(largest) > 0 else x
+
+
+def unit(x: Array, undefined: str) -> Array:
+    """Return `x` scaled to unit Euclidean (Frobenius) norm; raise `UndefinedMetric` with `undefined` if it is zero."""
+    xp = array_namespace(x)
+    x = scaled(x)
+    norm = float(xp.linalg.vector_norm(x))
+    if norm == 0:
+        raise UndefinedMetric(undefined)
+    return x / norm
+
+
+def inner_products(points: Sequence[Array], others: Sequence[Array]) -> Array:
+    """Return the inner products of all pairs of unit vectors: one matrix product."""
+    xp = array_namespace(points[0])
+    return xp.stack(list(points)) @ xp.stack(list(others)).T
+
+
+def each_pair(function: Callable[..., float]) -> Callable[..., Array]:
+    """Return a `score` that calls `function` for every pair of points."""
+    import numpy as np
+
+    def score(points: Sequence[Point], others: Sequence[Point], **arguments: Any) -> Array:
+        return np.asarray([[float(function(p, q, **arguments)) for q in others] for p in points], dtype=np.float64)
+
+    score.__signature__ = inspect.signature(function)  # type: ignore[attr-defined]
+    return score

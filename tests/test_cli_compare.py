@@ -1,0 +1,135 @@
+"""`akpsim compare`: a run or files in, a matrix and a table out; every mistake is one sentence."""
+
+import json
+
+import numpy as np
+import pytest
+import xarray as xr
+from akpsim_cli.main import app
+from typer.testing import CliRunner
+
+import akpsim
+from akpsim.files import atomic, write_json, write_text
+from akpsim.store import MemberWriter
+from akpsim.study import load_study
+
+SAMPLES = np.array([f"s{index:02d}" for index in range(20)])
+
+
+def invoke(*arguments):
+    return CliRunner().invoke(app, ["compare", *map(str, arguments)])
+
+
+@pytest.fixture
+def run(tmp_path):
+    """A run of two families of three members, with two layers at two epochs."""
+    families = [{"name": "baseline"}, {"name": "tanh", "stress": "severe", "dose": 1.0}]
+    study = load_study({"name": "made", "members": 3, "families": families})
+    rng = np.random.default_rng(0)
+    for member in study.design():
+        attrs = {"family": member.family.name, "stress": member.family.stress, "dose": member.family.dose}
+        attrs |= {"seed": member.seed, "optimizer": "sgd", "initializer": "zeros", "accuracy": 0.5}
+        with atomic(tmp_path / "made" / "members" / f"{member.name}.nc") as path:
+            writer = MemberWriter(path, attrs)
+            for layer, neurons in (("dense_1", 6), ("dense_2", 4)):
+                writer.open_layer(layer, epochs=np.array([0, 3]), samples=SAMPLES, neurons=neurons)
+                for epoch in (0, 1):
+                    writer.activation(layer, epoch, rng.normal(size=(20, neurons)))
+            writer.close(complete=True)
+    write_text(tmp_path / "made" / "study.toml", study.to_toml())
+    write_json(tmp_path / "made" / "manifest.json", {"study": study.hash, "members": {}})
+    return tmp_path / "made"
+
+
+@pytest.fixture
+def files(tmp_path):
+    rng = np.random.default_rng(1)
+    paths = [tmp_path / f"{name}.npy" for name in "abc"]
+    for path in paths:
+        np.save(path, rng.normal(size=(10, 4)))
+    return paths
+
+
+def test_a_run_is_compared_and_its_families_tabulated(run):
+    result = invoke(run, "--metric", "cka")
+    assert result.exit_code == 0, result.output
+    assert "within baseline" in result.stdout
+    assert "baseline - tanh" in result.stdout
+    saved = akpsim.open_result(run / "analysis" / "similarity-cka-dense_2.nc")
+    assert saved.attrs["result"] == "similarity"
+    assert saved.similarity.sizes == {"member": 6, "other": 6}
+    assert saved.other_family.values.tolist() == ["baseline"] * 3 + ["tanh"] * 3
+
+
+def test_layer_epoch_and_estimator_are_chosen(run):
+    assert invoke(run, "--layer", "dense_1", "--epoch", "0", "--debiased").exit_code == 0
+    saved = akpsim.open_result(run / "analysis" / "similarity-cka_debiased-dense_1.nc")
+    x, y = akpsim.open_run(run).representations("dense_1", epoch=0)[:2].to_numpy()
+    expected = akpsim.METRICS["cka_debiased"](x.astype(float), y.astype(float))
+    assert saved.similarity[0, 1].item() == pytest.approx(expected, abs=1e-6)
+
+
+def test_files_are_compared_and_saved_where_told(files, tmp_path):
+    result = invoke(*files, "-o", tmp_path / "out.nc")
+    assert result.exit_code == 0, result.output
+    assert result.stdout.splitlines()[-1] == f"{tmp_path / 'out.nc'}: cka, 3 members, n = 10 samples"
+    assert akpsim.open_result(tmp_path / "out.nc").member.values.tolist() == ["a", "b", "c"]
+
+
+def test_machines_get_json(files, tmp_path):
+    result = invoke(*files, "--json", "-o", tmp_path / "out.nc")
+    report = json.loads(result.stdout)
+    assert report["members"] == ["a", "b", "c"]
+    assert report["similarity"][0][0] == pytest.approx(1)
+
+
+def one_sentence(result, says):
+    assert result.exit_code == 1
+    assert says in result.stderr
+    assert len(result.stderr.strip().splitlines()) == 1
+
+
+def test_different_numbers_of_samples_are_one_sentence(files):
+    np.save(files[1], np.ones((9, 4)))
+    one_sentence(invoke(*files), "akpsim: all representations must have the same samples: 'a' has 10, 'b' has 9")
+
+
+@pytest.mark.parametrize(("value", "says"), [(3.0, "all samples have the same response"), (np.nan, "neuron 0 is NaN")])
+def test_a_representation_without_a_value_is_one_sentence(files, value, says):
+    np.save(files[1], np.full((10, 4), value))
+    one_sentence(invoke(*files), f"akpsim: b: cka is undefined: {says}")
+
+
+def test_a_file_cut_short_is_one_sentence(files):
+    files[1].write_bytes(files[1].read_bytes()[:-8])
+    one_sentence(invoke(*files), "b.npy is damaged, cut short or no .npy file")
+
+
+def test_a_folder_that_is_no_run_is_one_sentence(tmp_path):
+    one_sentence(invoke(tmp_path), "is no run: it has no manifest.json")
+
+
+def test_an_unknown_metric_is_one_sentence(files):
+    one_sentence(invoke(*files, "--metric", "ckaa"), "unknown metric 'ckaa': did you mean 'cka'?")
+
+
+def test_a_saved_matrix_is_drawn_in_the_order_of_families(run, tmp_path):
+    import matplotlib as mpl
+
+    mpl.use("agg")
+    from akpsim.plots import PLOTS
+
+    invoke(run, "-o", tmp_path / "sim.nc")
+    saved = akpsim.open_result(tmp_path / "sim.nc")
+    mixed = saved.isel(member=[3, 0, 4, 1, 5, 2])
+    ax = PLOTS[saved.attrs["result"]].draw(mixed)
+    assert [text.get_text() for text in ax.get_yticklabels()][:3] == ["tanh-0", "tanh-1", "tanh-2"]
+    shown = np.asarray(ax.images[0].get_array())
+    np.testing.assert_allclose(shown[0], saved.similarity.sel(member="tanh-0"))
+    ax.figure.clear()
+
+
+def test_a_long_title_says_layer_and_samples(run, tmp_path):
+    invoke(run, "-o", tmp_path / "sim.nc")
+    with xr.open_dataset(tmp_path / "sim.nc") as saved:
+        assert saved.attrs["n"] == 20
