@@ -1,1 +1,1 @@
-"""families/networks."""
+"""Trunks (torchvision networks by name) and the dense head."""

@@ -1,0 +1,132 @@
+"""Forward hooks -> pooled (sample, neuron) arrays: the one place where a tensor becomes an array.
+
+A hook copies what a module returns before a later in-place operation overwrites it.  A module that is called twice in
+one forward pass gives ``relu`` and ``relu#2``.  Convolutional maps are averaged over space unless told otherwise.
+"""
+
+import contextlib
+from collections.abc import Iterable, Iterator, Sequence
+from fnmatch import fnmatchcase
+from typing import Any, Literal
+
+import numpy as np
+import torch
+import xarray as xr
+from torch import Tensor, nn
+
+from akpsim.errors import InvalidData, unknown_name
+
+Pool = Literal["avg", "max", "none"]
+
+
+class Recorder:
+    """What the hooks have seen: for each layer, and each call of it in a pass, the pooled responses batch by batch."""
+
+    def __init__(self, pool: Pool) -> None:
+        self.pool = pool
+        self.batches: dict[str, list[Tensor]] = {}
+        self.calls: dict[str, int] = {}
+
+    def new_pass(self) -> None:
+        """Forget how often each module was called: a new batch begins."""
+        self.calls.clear()
+
+    def hook(self, name: str) -> Any:
+        """Return a forward hook for the module of that name."""
+
+        def record(module: nn.Module, arguments: Any, output: Any) -> None:
+            self.calls[name] = self.calls.get(name, 0) + 1
+            key = name if self.calls[name] == 1 else f"{name}#{self.calls[name]}"
+            self.batches.setdefault(key, []).append(pooled(output, self.pool, name).cpu())
+
+        return record
+
+    def arrays(self) -> dict[str, np.ndarray]:
+        """Return (sample, neuron) of each layer."""
+        return {name: torch.cat(batches).numpy() for name, batches in self.batches.items()}
+
+
+def pooled(output: Any, pool: Pool, name: str) -> Tensor:
+    """Return a module's output as (sample, neuron), never sharing memory with it."""
+    if not isinstance(output, Tensor):
+        raise InvalidData(f"layer {name!r} returns a {type(output).__name__}, not one tensor; capture a layer inside it")
+    values = output.detach().float()
+    if values.ndim > 2 and pool != "none":
+        flat = values.flatten(2)
+        return flat.mean(2) if pool == "avg" else flat.amax(2)
+    return values.flatten(1).clone()
+
+
+def layers_matching(network: nn.Module, patterns: Sequence[str]) -> list[str]:
+    """Return the names of the modules that match the patterns, in the network's order."""
+    names = [name for name, _ in network.named_modules() if name]
+    for pattern in patterns:
+        if not any(fnmatchcase(name, pattern) for name in names):
+            raise unknown_name("layer", pattern, names)
+    return [name for name in names if any(fnmatchcase(name, pattern) for pattern in patterns)]
+
+
+@contextlib.contextmanager
+def hooked(network: nn.Module, layers: Sequence[str], *, pool: Pool = "avg") -> Iterator[Recorder]:
+    """Record the layers while the body runs; the hooks are removed also when the body raises."""
+    recorder = Recorder(pool)
+    modules = dict(network.named_modules())
+    handles = [modules[name].register_forward_hook(recorder.hook(name)) for name in layers]
+    try:
+        yield recorder
+    finally:
+        for handle in handles:
+            handle.remove()
+
+
+def capture(
+    network: nn.Module, batches: Iterable[Any], layers: Sequence[str], *, pool: Pool = "avg"
+) -> dict[str, xr.DataArray]:
+    """Return the responses of layers of a network to batches of samples.
+
+    Parameters
+    ----------
+    network : Module
+        Put into evaluation mode for the pass and back afterwards; nothing else is changed.
+    batches : iterable
+        Tensors (sample, ...), or tuples whose first entry is one, as a DataLoader gives; in a fixed order, not shuffled.
+    layers : sequence of str
+        Names or patterns (``"layer3.*"``) of modules.
+    pool : {"avg", "max", "none"}
+        What is done to maps (sample, channel, height, width): averaged over space, maximum over space, flattened.
+
+    Returns
+    -------
+    dict of DataArray (sample, neuron)
+        One a layer; a module called twice gives two.  float32.
+
+    Raises
+    ------
+    UnknownName
+        If a layer does not exist.
+    InvalidData
+        If there is no batch, or a layer returns something that is not one tensor.
+    """
+    names = layers_matching(network, layers)
+    device = next((parameter.device for parameter in network.parameters()), torch.device("cpu"))
+    was_training = network.training
+    network.eval()
+    try:
+        with hooked(network, names, pool=pool) as recorder, torch.inference_mode():
+            for batch in batches:
+                recorder.new_pass()
+                network((batch if isinstance(batch, Tensor) else batch[0]).to(device))
+    finally:
+        network.train(was_training)
+    if not recorder.batches:
+        raise InvalidData("there is nothing to capture: no batch came")
+    return {
+        name: xr.DataArray(
+            values,
+            dims=("sample", "neuron"),
+            coords={"sample": np.arange(len(values)), "layer": name},
+            attrs={"pool": pool},
+            name="activation",
+        )
+        for name, values in recorder.arrays().items()
+    }

@@ -1,0 +1,145 @@
+"""What a perturbation is: a named function that acts at one site of training, and the moment at which it acts."""
+
+import inspect
+import keyword
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Literal
+
+import torch
+
+from akpsim.errors import InvalidStudy, unknown_name
+from akpsim.study import PerturbationSpec, Schedule
+
+Site = Literal["initializer", "activation", "loss", "labels", "inputs", "weights", "gradients", "optimizer"]
+
+EVENTS: tuple[Site, ...] = ("initializer", "activation", "loss", "weights", "optimizer")
+"""Sites where acting is an event at the start of an epoch: the network or its objective is another afterwards."""
+
+
+@dataclass(frozen=True)
+class Moment:
+    """When a perturbation acts.
+
+    Parameters
+    ----------
+    epoch : int
+        Counted from 1; 0 for initializers, which act before training.
+    event : int
+        How many times it has acted before at this site.
+    last : bool
+        True at the last event of the schedule.
+    strength : float
+        In [0, 1]; at 0 nothing may change, bit for bit.
+    classes : int
+        Number of classes.
+    generator : torch.Generator
+        The perturbation's own stream of random numbers.
+    """
+
+    epoch: int
+    event: int
+    last: bool
+    strength: float
+    classes: int
+    generator: torch.Generator
+
+
+@dataclass(frozen=True)
+class Perturbation:
+    """A named thing done to a member in training.
+
+    Parameters
+    ----------
+    name : str
+        The word in a study file.
+    site : str
+        Where it acts, which fixes what `act` gets and returns:
+
+        ============== ======================================= =========================================
+        site           called                                  ``act(target, moment, **options)``
+        ============== ======================================= =========================================
+        initializer    once, before the first epoch            network -> None
+        activation     at each event                           network -> None
+        loss           at each event                           (logits, labels) -> losses, gives another
+        labels         at each epoch, with the true labels     labels -> labels
+        inputs         for each batch                          inputs -> inputs
+        weights        at each event                           network -> None
+        gradients      after each backward pass                network -> None
+        optimizer      at each event                           optimizer -> None
+        ============== ======================================= =========================================
+    act : callable
+        Its keyword-only arguments are the options a study file may give.
+    summary : str
+        One line for `akpsim list perturbations`, with the unit of its dose.
+    """
+
+    name: str
+    site: Site
+    act: Callable[..., Any]
+    summary: str
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """Options and their defaults; an underscore that keeps a name from being a keyword (`finally_`) is dropped."""
+        parameters = inspect.signature(self.act).parameters.values()
+        return {p.name.rstrip("_"): p.default for p in parameters if p.kind is p.KEYWORD_ONLY}
+
+    def check(self, options: dict[str, Any]) -> None:
+        """Refuse options it does not have, and the lack of one without a default."""
+        for key in options:
+            if key not in self.options:
+                raise unknown_name(f"option of {self.name}", key, (*self.options, *Schedule.model_fields))
+        missing = [key for key, value in self.options.items() if value is inspect.Parameter.empty and key not in options]
+        if missing:
+            raise InvalidStudy(f"perturbation {self.name} needs the option {missing[0]!r}")
+
+
+class Active:
+    """A perturbation of one member: its entry, its schedule and its random stream.
+
+    Parameters
+    ----------
+    perturbation : Perturbation
+        The registry's entry.
+    spec : PerturbationSpec
+        Schedule and options from the study.
+    epochs, classes : int
+        Of the member.
+    generator : torch.Generator
+        Its stream.
+    """
+
+    def __init__(
+        self, perturbation: Perturbation, spec: PerturbationSpec, *, epochs: int, classes: int, generator: torch.Generator
+    ) -> None:
+        perturbation.check(spec.options)
+        self.perturbation, self.spec = perturbation, spec
+        self.classes, self.generator = classes, generator
+        scheduled = (0,) if perturbation.site == "initializer" else spec.schedule.epochs(epochs, spec.name)
+        lots = torch.rand(len(scheduled), generator=generator).tolist()
+        chance = spec.schedule.probability
+        self.epochs = tuple(epoch for epoch, lot in zip(scheduled, lots, strict=True) if lot < chance)
+        self.options = {key + "_" * keyword.iskeyword(key): value for key, value in spec.options.items()}
+        self.event = 0
+
+    def acts_at(self, epoch: int) -> bool:
+        """Say whether it acts in an epoch."""
+        return epoch in self.epochs
+
+    def moment(self, epoch: int) -> Moment:
+        """Return the moment of acting in an epoch."""
+        return Moment(
+            epoch=epoch,
+            event=self.event,
+            last=epoch == self.epochs[-1],
+            strength=self.spec.schedule.strength_at(epoch),
+            classes=self.classes,
+            generator=self.generator,
+        )
+
+    def act(self, target: Any, epoch: int) -> Any:
+        """Act on the target and count the event."""
+        result = self.perturbation.act(target, self.moment(epoch), **self.options)
+        self.event += 1
+        return result
