@@ -7,7 +7,7 @@ Layout: ``study.toml``, ``manifest.json``, ``members/FAMILY-SEED.nc`` with the g
 
 import json
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -39,10 +39,11 @@ class MemberWriter:
 
     def __init__(self, path: Path, attrs: dict[str, Any]) -> None:
         self.file = netCDF4.Dataset(path, "w", format="NETCDF4")
+        self.layers: dict[str, Any] = {}
         self.file.setncatts(attrs)
 
     def table(self, group: str, dimension: str, columns: dict[str, Any]) -> None:
-        """Write a table, one variable a column; a column may have a second axis, given as ``(values, axis)``."""
+        """Write a table, one variable a column; a column may have further axes, given as ``(values, axis, ...)``."""
         place = self.file.createGroup(group)
         for name, column in columns.items():
             values, *axes = column if isinstance(column, tuple) else (column,)
@@ -52,24 +53,28 @@ class MemberWriter:
                     place.createDimension(axis, size)
             create(place, name, array.dtype, (dimension, *axes))[:] = array
 
-    def open_layer(self, layer: str, *, epochs: np.ndarray, samples: np.ndarray, neurons: int) -> None:
-        """Make room for a layer's activations at `epochs` on `samples`."""
-        place = self.file.createGroup(f"activations/{layer_group(layer)}")
-        place.layer = layer
-        for axis, size in (("epoch", len(epochs)), ("sample", len(samples)), ("neuron", neurons)):
-            place.createDimension(axis, size)
-        create(place, "epoch", np.int64, ("epoch",))[:] = epochs
-        create(place, "sample", str, ("sample",))[:] = samples.astype(object)
-        create(place, "activation", np.float32, ("epoch", "sample", "neuron"), chunksizes=(1, len(samples), neurons))
+    def activation(
+        self, layer: str, index: int, values: np.ndarray, *, epochs: Sequence[int], samples: np.ndarray
+    ) -> None:
+        """Write one layer (sample, neuron) at the epoch ``epochs[index]``."""
+        group = f"activations/{layer_group(layer)}"
+        if group not in self.layers:
+            place = self.layers[group] = self.file.createGroup(group)
+            place.layer = layer
+            for axis, size in (("epoch", len(epochs)), ("sample", len(samples)), ("neuron", values.shape[1])):
+                place.createDimension(axis, size)
+            create(place, "epoch", np.int64, ("epoch",))[:] = np.asarray(epochs)
+            create(place, "sample", str, ("sample",))[:] = samples.astype(object)
+            create(place, "activation", np.float32, ("epoch", "sample", "neuron"), chunksizes=(1, *values.shape))
+        self.layers[group]["activation"][index] = values
 
-    def activation(self, layer: str, epoch_index: int, values: np.ndarray) -> None:
-        """Write one layer at one epoch: (sample, neuron)."""
-        self.file[f"activations/{layer_group(layer)}/activation"][epoch_index] = values
+    def finish(self, attrs: dict[str, Any]) -> None:
+        """Add what is known only at the end, and mark the file complete."""
+        self.file.setncatts(attrs)
+        self.file.complete = np.int8(1)
 
-    def close(self, *, complete: bool) -> None:
-        """Close the file, marking it complete if it is."""
-        if complete:
-            self.file.complete = np.int8(1)
+    def close(self) -> None:
+        """Close the file; without `finish` it will be refused."""
         self.file.close()
 
 

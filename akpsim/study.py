@@ -72,6 +72,7 @@ class Training(Section):
     batch_size: Count = 32
     loss: str = "cross_entropy"
     optimizer: str = "rmsprop"
+    flavour: Literal["keras", "keras-legacy", "torch"] = "keras"
     learning_rate: Annotated[float, Field(gt=0)] | None = None
     initializer: str = "glorot_uniform"
 
@@ -166,11 +167,31 @@ class Family(Section):
 
 
 class Capture(Section):
-    """Which layers are written, and when.  `epochs` counts from the end if negative; 0 is the untrained network."""
+    """Which layers are written, and when.
+
+    `epochs` are counted from 1, 0 is the untrained network and negative ones count from the end; `every` adds each
+    k-th epoch.  `populations` is how many points the trajectories of neuron populations have; 0 for none.
+    """
 
     layers: Annotated[tuple[str, ...], Field(min_length=1)] = ("dense_*", "logits")
-    every: Count | None = None
     epochs: tuple[int, ...] = (0, -1)
+    every: Count | None = None
+    pool: Literal["avg", "max", "none"] = "avg"
+    populations: Annotated[int, Field(ge=0)] = 120
+
+    def epochs_of(self, total: int) -> tuple[int, ...]:
+        """Return the captured epochs of a training of `total` epochs, in order.
+
+        Raises
+        ------
+        InvalidStudy
+            If one lies past either end.
+        """
+        chosen = [epoch + total + 1 if epoch < 0 else epoch for epoch in self.epochs]
+        for asked, epoch in zip(self.epochs, chosen, strict=True):
+            if not 0 <= epoch <= total:
+                raise InvalidStudy(f"capture asks for epoch {asked}, but training has epochs 0 to {total}")
+        return tuple(sorted({*chosen, *range(self.every or total + 1, total + 1, self.every or 1)}))
 
 
 class Member(Section):
@@ -242,7 +263,7 @@ def load_study(source: Path | str | dict[str, Any] = "digits", **overrides: Any)
         A file that ends in ``.toml``, a name of `akpsim list presets`, or the same content as a dictionary.
     **overrides
         Values that replace those of the study; ``section__key`` reaches into a section, ``None`` is ignored:
-        ``load_study("digits", members=2, training__epochs=3)``.
+        ``load_study("digits", members=2, training__epochs=3)``.  What a family says of its own gives way too.
 
     Returns
     -------
@@ -262,6 +283,9 @@ def load_study(source: Path | str | dict[str, Any] = "digits", **overrides: Any)
             for section in sections:
                 table = table.setdefault(section, {})
             table[last] = value
+            if last in Family.model_fields and sections in ([], ["training"]):
+                for family in content.get("families", []):
+                    family.pop(last, None)
     try:
         return Study.model_validate(content)
     except ValidationError as error:

@@ -1,4 +1,4 @@
-from .capture import capture as capture
+from .capturing import capture as capture
 from .datasets import DATASETS as DATASETS
 from .datasets import Dataset as Dataset
 from .datasets import Images as Images

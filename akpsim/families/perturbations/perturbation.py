@@ -16,6 +16,9 @@ Site = Literal["initializer", "activation", "loss", "labels", "inputs", "weights
 EVENTS: tuple[Site, ...] = ("initializer", "activation", "loss", "weights", "optimizer")
 """Sites where acting is an event at the start of an epoch: the network or its objective is another afterwards."""
 
+STEP_SITES: tuple[Site, ...] = ("inputs", "gradients")
+"""Sites where acting is part of each training step."""
+
 
 @dataclass(frozen=True)
 class Moment:

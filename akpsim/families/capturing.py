@@ -5,7 +5,7 @@ one forward pass gives ``relu`` and ``relu#2``.  Convolutional maps are averaged
 """
 
 import contextlib
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from fnmatch import fnmatchcase
 from typing import Any, Literal
 
@@ -57,21 +57,19 @@ def pooled(output: Any, pool: Pool, name: str) -> Tensor:
     return values.flatten(1).clone()
 
 
-def layers_matching(network: nn.Module, patterns: Sequence[str]) -> list[str]:
-    """Return the names of the modules that match the patterns, in the network's order."""
-    names = [name for name, _ in network.named_modules() if name]
+def layers_matching(named: Mapping[str, nn.Module], patterns: Sequence[str]) -> dict[str, nn.Module]:
+    """Return the modules whose names match the patterns, in the network's order."""
     for pattern in patterns:
-        if not any(fnmatchcase(name, pattern) for name in names):
-            raise unknown_name("layer", pattern, names)
-    return [name for name in names if any(fnmatchcase(name, pattern) for pattern in patterns)]
+        if not any(fnmatchcase(name, pattern) for name in named):
+            raise unknown_name("layer", pattern, named)
+    return {name: module for name, module in named.items() if any(fnmatchcase(name, pattern) for pattern in patterns)}
 
 
 @contextlib.contextmanager
-def hooked(network: nn.Module, layers: Sequence[str], *, pool: Pool = "avg") -> Iterator[Recorder]:
+def hooked(layers: Mapping[str, nn.Module], *, pool: Pool = "avg") -> Iterator[Recorder]:
     """Record the layers while the body runs; the hooks are removed also when the body raises."""
     recorder = Recorder(pool)
-    modules = dict(network.named_modules())
-    handles = [modules[name].register_forward_hook(recorder.hook(name)) for name in layers]
+    handles = [module.register_forward_hook(recorder.hook(name)) for name, module in layers.items()]
     try:
         yield recorder
     finally:
@@ -107,12 +105,12 @@ def capture(
     InvalidData
         If there is no batch, or a layer returns something that is not one tensor.
     """
-    names = layers_matching(network, layers)
+    found = layers_matching({name: module for name, module in network.named_modules() if name}, layers)
     device = next((parameter.device for parameter in network.parameters()), torch.device("cpu"))
     was_training = network.training
     network.eval()
     try:
-        with hooked(network, names, pool=pool) as recorder, torch.inference_mode():
+        with hooked(found, pool=pool) as recorder, torch.inference_mode():
             for batch in batches:
                 recorder.new_pass()
                 network((batch if isinstance(batch, Tensor) else batch[0]).to(device))

@@ -1,0 +1,130 @@
+"""The training loop of one member: epochs, batches, and the perturbations at their sites."""
+
+from collections.abc import Callable, Sequence
+from functools import partial
+
+import torch
+from torch import Tensor, nn
+
+from akpsim.families.perturbations.perturbation import EVENTS, Active
+from akpsim.families.training.losses import LOSSES
+from akpsim.families.training.prepared import Part
+
+Loss = Callable[[Tensor, Tensor], Tensor]
+
+EVALUATION_BATCH = 256
+
+
+class Training:
+    """The state of one member in training.
+
+    Parameters
+    ----------
+    network : Module
+        Inputs (sample, ...) -> logits (sample, class).
+    data : Part
+        Training images and true labels.
+    loss : str
+        Name of the loss at the start.
+    new_optimizer : callable
+        Gives a fresh optimizer of the network's parameters.
+    batch_size : int
+        The last batch of an epoch may be smaller.
+    perturbations : sequence of Active
+        In the order in which they act.
+    batches : torch.Generator
+        Shuffles the images.
+    after_step : callable, optional
+        Called with the number of updates done so far.
+    """
+
+    def __init__(
+        self,
+        network: nn.Module,
+        data: Part,
+        *,
+        loss: str,
+        new_optimizer: Callable[[], torch.optim.Optimizer],
+        batch_size: int,
+        perturbations: Sequence[Active],
+        batches: torch.Generator,
+        after_step: Callable[[int], None] | None = None,
+    ) -> None:
+        self.network, self.data, self.batch_size, self.batches = network, data, batch_size, batches
+        self.loss: Loss = partial(LOSSES[loss])
+        self.new_optimizer, self.optimizer = new_optimizer, new_optimizer()
+        self.perturbations, self.after_step = perturbations, after_step
+        self.labels = data.labels
+        self.updates = 0
+
+    @property
+    def updates_per_epoch(self) -> int:
+        """Number of batches, the last one included."""
+        return -(-len(self.data.labels) // self.batch_size)
+
+    def at(self, site: str, epoch: int) -> list[Active]:
+        """Return the perturbations that act at a site in an epoch."""
+        return [p for p in self.perturbations if p.perturbation.site == site and p.acts_at(epoch)]
+
+    def fire(self, active: Active, epoch: int) -> None:
+        """Let one event happen; reset the optimizer afterwards if the study says so."""
+        site = active.perturbation.site
+        if site == "loss":
+            self.loss = active.act(self.loss, epoch)
+        elif site == "labels":
+            self.labels = active.act(self.labels, epoch)
+        elif site == "optimizer":
+            active.act(self.optimizer, epoch)
+        else:
+            active.act(self.network, epoch)
+        if site in EVENTS and active.spec.optimizer_state == "reset":
+            self.optimizer = self.new_optimizer()
+
+    def run_epoch(self, epoch: int) -> tuple[float, float]:
+        """Train for one epoch, after its events have happened; return mean loss and accuracy over its batches.
+
+        The loss is the objective as trained.  The accuracy is against the true labels, also where training uses noisy
+        ones; both are means while the weights move, as Keras reports them.
+        """
+        self.network.train()
+        order = torch.randperm(len(self.data.labels), generator=self.batches)
+        inputs, labels, truth = self.data.inputs[order], self.labels[order], self.data.labels[order]
+        on_inputs, on_gradients = self.at("inputs", epoch), self.at("gradients", epoch)
+        losses, hits = torch.zeros(()), torch.zeros((), dtype=torch.int64)
+        for x, y, true in zip(*(t.split(self.batch_size) for t in (inputs, labels, truth)), strict=True):
+            for active in on_inputs:
+                x = active.act(x, epoch)
+            self.optimizer.zero_grad(set_to_none=True)
+            logits = self.network(x)
+            loss = self.loss(logits, y)
+            loss.mean().backward()
+            for active in on_gradients:
+                active.act(self.network, epoch)
+            self.optimizer.step()
+            with torch.no_grad():
+                losses += loss.sum()
+                hits += (logits.argmax(1) == true).sum()
+            self.updates += 1
+            if self.after_step is not None:
+                self.after_step(self.updates)
+        return float(losses) / len(truth), int(hits) / len(truth)
+
+
+def evaluate(network: nn.Module, part: Part, *, before_batch: Callable[[], None] = lambda: None) -> Tensor:
+    """Return the logits (sample, class) of a part in evaluation mode."""
+    network.eval()
+    logits = []
+    with torch.inference_mode():
+        for x in part.inputs.split(EVALUATION_BATCH):
+            before_batch()
+            logits.append(network(x))
+    return torch.cat(logits)
+
+
+def loss_and_accuracy(network: nn.Module, part: Part) -> tuple[float, float]:
+    """Return cross-entropy and accuracy against the true labels, whatever loss is being trained."""
+    logits = evaluate(network, part)
+    loss = LOSSES["cross_entropy"](logits, part.labels).mean()
+    return float(loss), float((logits.argmax(1) == part.labels).float().mean())
+
+

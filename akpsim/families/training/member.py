@@ -1,0 +1,233 @@
+"""One member: a function of the study and the member alone, that leaves one complete file."""
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import nn
+
+import akpsim
+from akpsim.families.capturing import hooked, layers_matching
+from akpsim.families.networks.head import Head
+from akpsim.families.perturbations import PERTURBATIONS
+from akpsim.families.perturbations.perturbation import EVENTS, STEP_SITES, Active
+from akpsim.families.training.audit import Audit
+from akpsim.families.training.loop import Training, evaluate, loss_and_accuracy
+from akpsim.families.training.optimizers import build_optimizer
+from akpsim.families.training.prepared import Part, Prepared, assembled
+from akpsim.families.training.streams import stream
+from akpsim.families.training.summaries import Summaries
+from akpsim.files import atomic
+from akpsim.store import MemberWriter
+from akpsim.study import Member, Study
+
+HISTORY = ("train_loss", "train_accuracy", "validation_loss", "validation_accuracy")
+
+
+def train_member(study: Study, member: Member, prepared: Prepared, path: Path) -> Iterator[int]:
+    """Train one member and write its file.
+
+    The same arguments give the same bits: one thread, random numbers from streams of the seeds alone.
+
+    Parameters
+    ----------
+    study, member : Study, Member
+        What to train.
+    prepared : Prepared
+        The images, as `prepare` gives them for the study.
+    path : Path
+        The file to write; it appears only when it is complete.
+
+    Yields
+    ------
+    int
+        Each epoch that is done.
+    """
+    threads = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        with atomic(path) as temporary:
+            work = Work(study, member, prepared)
+            writer = MemberWriter(temporary, work.attributes())
+            try:
+                yield from work.train(writer)
+                work.finish(writer)
+            finally:
+                writer.close()
+    finally:
+        torch.set_num_threads(threads)
+
+
+class Work:
+    """A member being trained: its network, its training and what is recorded of it."""
+
+    def __init__(self, study: Study, member: Member, prepared: Prepared) -> None:
+        self.study, self.member, self.family, self.prepared = study, member, member.family, prepared
+        self.epochs = self.family.epochs or study.training.epochs
+        self.classes = len(prepared.classes)
+        self.head = Head(
+            prepared.trunk.features,
+            self.classes,
+            dense=study.network.dense,
+            activation=study.network.activation,
+            initializer=self.family.initializer or study.training.initializer,
+            generator=self.stream("weights"),
+        )
+        self.network = assembled(prepared, self.head)
+        self.training = Training(
+            self.network,
+            prepared.parts["train"],
+            loss=self.family.loss or study.training.loss,
+            new_optimizer=self.new_optimizer,
+            batch_size=study.training.batch_size,
+            perturbations=self.perturbations(),
+            batches=self.stream("batches"),
+        )
+        self.audit = Audit(self.training, prepared.parts["probe"].inputs, list(self.head.hidden.values())[-1])
+        self.layers = self.captured_layers()
+        self.captured = study.capture.epochs_of(self.epochs)
+        self.history: list[tuple[float, ...]] = []
+        self.summaries = self.new_summaries()
+
+    def stream(self, purpose: str, index: int = 0) -> torch.Generator:
+        """Return a stream that depends on the member's seed if the family varies it, and on the study's otherwise."""
+        return stream(self.member.seed if purpose in self.family.vary else self.study.seed, purpose, index)
+
+    def new_optimizer(self) -> torch.optim.Optimizer:
+        """Return a fresh optimizer of what is trained."""
+        trained = [p for p in self.network.parameters() if p.requires_grad]
+        name = self.family.optimizer or self.study.training.optimizer
+        rate = self.family.learning_rate or self.study.training.learning_rate
+        return build_optimizer(name, trained, learning_rate=rate, flavour=self.study.training.flavour)
+
+    def perturbations(self) -> list[Active]:
+        """Return the family's perturbations, each with a stream of its own."""
+        return [
+            Active(
+                PERTURBATIONS[spec.name],
+                spec,
+                epochs=self.epochs,
+                classes=self.classes,
+                generator=self.stream("perturbation", index),
+            )
+            for index, spec in enumerate(self.family.perturbations)
+        ]
+
+    def captured_layers(self) -> dict[str, nn.Module]:
+        """Return the modules to capture; those of a frozen trunk were captured once for all members."""
+        named = {name: module for name, module in self.head.named_modules() if name}
+        if self.prepared.trained:
+            trunk: nn.Module = self.network.get_submodule("0")
+            named = {name: module for name, module in trunk.named_modules() if name} | named
+        frozen = {name: self.head for name in self.prepared.trunk_activations}
+        found = layers_matching(named | frozen, self.study.capture.layers)
+        return {name: module for name, module in found.items() if name not in frozen}
+
+    def new_summaries(self) -> Summaries | None:
+        """Return what follows the neurons through training, if the study asks for it."""
+        points = self.study.capture.populations
+        if not points:
+            return None
+        probe = self.prepared.parts["probe"]
+        updates = self.epochs * self.training.updates_per_epoch
+        summaries = Summaries(
+            self.network,
+            self.head.hidden,
+            inputs=probe.inputs,
+            labels=probe.labels,
+            classes=self.classes,
+            every=max(1, updates // points),
+        )
+        self.training.after_step = summaries.after_step
+        return summaries
+
+    def train(self, writer: MemberWriter) -> Iterator[int]:
+        """Train epoch by epoch, writing representations as they come."""
+        self.events(0)
+        start = loss_and_accuracy(self.network, self.prepared.parts["train"])
+        self.after_epoch(0, start, writer)
+        if self.summaries is not None:
+            self.summaries.point(0)
+        for epoch in range(1, self.epochs + 1):
+            self.events(epoch)
+            trained = self.training.run_epoch(epoch)
+            self.after_epoch(epoch, trained, writer)
+            yield epoch
+
+    def events(self, epoch: int) -> None:
+        """Let what is scheduled for the start of an epoch happen; audit the swaps, and label noise when it starts."""
+        self.training.labels = self.training.data.labels
+        for active in self.training.perturbations:
+            if not active.acts_at(epoch):
+                continue
+            site = active.perturbation.site
+            if site in EVENTS or (site == "labels" and active.event == 0):
+                self.audit.event(active, epoch)
+            elif site == "labels":
+                self.training.fire(active, epoch)
+
+    def rehearse(self) -> None:
+        """Go through every event, and one small step, so that what cannot work is said before anything is trained."""
+        training = self.training
+        part = training.data
+        training.data = Part(part.inputs[:2], part.labels[:2], part.ids[:2])
+        for epoch in range(self.epochs + 1):
+            training.labels = training.data.labels
+            for active in training.perturbations:
+                if active.acts_at(epoch) and active.perturbation.site not in STEP_SITES:
+                    training.fire(active, epoch)
+        first = {active.epochs[0] for active in training.perturbations if active.epochs} | {1}
+        training.after_step = None
+        for epoch in sorted(first - {0}):
+            training.run_epoch(epoch)
+
+    def after_epoch(self, epoch: int, trained: tuple[float, float], writer: MemberWriter) -> None:
+        """Record accuracy and, if the study asks for it, representations."""
+        self.history.append((*trained, *loss_and_accuracy(self.network, self.prepared.parts["validation"])))
+        if epoch not in self.captured:
+            return
+        probe = self.prepared.parts["probe"]
+        with hooked(self.layers, pool=self.study.capture.pool) as recorder:
+            evaluate(self.network, probe, before_batch=recorder.new_pass)
+        for layer, values in recorder.arrays().items():
+            writer.activation(layer, self.captured.index(epoch), values, epochs=self.captured, samples=probe.ids)
+
+    def finish(self, writer: MemberWriter) -> None:
+        """Write the tables and the accuracy on the test images, and mark the file complete."""
+        probe, test = self.prepared.parts["probe"], self.prepared.parts["test"]
+        for layer, values in self.prepared.trunk_activations.items():
+            writer.activation(layer, 0, values, epochs=(0,), samples=probe.ids)
+        columns = zip(*self.history, strict=True)
+        writer.table("history", "epoch", {"epoch": np.arange(self.epochs + 1), **dict(zip(HISTORY, columns, strict=True))})
+        writer.table("audit", "event", self.audit.table())
+        if self.summaries is not None:
+            for layer in self.head.hidden:
+                table = self.summaries.table(layer, updates_per_epoch=self.training.updates_per_epoch)
+                writer.table(f"populations/{layer}", "time", table)
+        probability = evaluate(self.network, test).softmax(1).numpy()
+        labels = test.labels.numpy()
+        writer.table("test", "sample", {"sample": test.ids, "label": labels, "probability": (probability, "class")})
+        accuracy = float((probability.argmax(1) == labels).mean())
+        writer.finish({"accuracy": accuracy, "majority_baseline": float(np.bincount(labels).max() / len(labels))})
+
+    def attributes(self) -> dict[str, Any]:
+        """Return what made the member."""
+        training = self.study.training
+        return {
+            "member": self.member.name,
+            "family": self.family.name,
+            "stress": self.family.stress,
+            "dose": self.family.dose,
+            "seed": self.member.seed,
+            "optimizer": self.family.optimizer or training.optimizer,
+            "initializer": self.family.initializer or training.initializer,
+            "study": self.study.hash,
+            "classes": json.dumps(self.prepared.classes),
+            "trunk": self.prepared.trunk.key,
+            "akpsim_version": akpsim.__version__,
+            "torch_version": torch.__version__,
+            **self.prepared.origin,
+        }

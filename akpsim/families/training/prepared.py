@@ -1,0 +1,109 @@
+"""Images, split and ready for the network: done once a study, shared by all members."""
+
+import copy
+from dataclasses import dataclass, field
+from fnmatch import fnmatchcase
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from akpsim.families.capturing import capture
+from akpsim.families.datasets import DATASETS, Images, split_images
+from akpsim.families.datasets.splits import PARTS
+from akpsim.families.networks.trunks import Trunk, build_trunk
+from akpsim.families.training.features import cached_features
+from akpsim.families.training.streams import stream
+from akpsim.study import Study
+
+BATCH = 16
+"""Images a pass through a trunk."""
+
+
+@dataclass(frozen=True)
+class Part:
+    """Images of one part of the split: inputs of the trained network, labels, sample ids."""
+
+    inputs: Tensor
+    labels: Tensor
+    ids: np.ndarray
+
+
+@dataclass(frozen=True)
+class Prepared:
+    """All that members share.
+
+    Parameters
+    ----------
+    parts : dict
+        ``train``, ``validation``, ``probe`` and ``test``.  The inputs are features if the trunk is frozen, and images
+        prepared for the trunk otherwise.
+    classes : tuple of str
+        Names.
+    trunk : Trunk
+        With the weights that every member starts from.
+    trained : bool
+        True if members train the trunk.
+    trunk_activations : dict
+        Layer -> (sample, neuron) of a frozen trunk on the probe images, the same for all members.
+    origin : dict
+        Where the images come from, for the record.
+    """
+
+    parts: dict[str, Part]
+    classes: tuple[str, ...]
+    trunk: Trunk
+    trained: bool
+    trunk_activations: dict[str, np.ndarray] = field(default_factory=dict)
+    origin: dict[str, str | int] = field(default_factory=dict)
+
+
+def prepare(study: Study, *, cache: Path | None = None, show: bool = False) -> Prepared:
+    """Load and split the images and, if the trunk is frozen, pass them through it once."""
+    images = DATASETS[study.data.name].load(study.data)
+    parts = split_images(images, study.data.split, seed=study.data.seed)
+    training_images = chosen(images, parts["train"])
+    trunk = build_trunk(study.network, images=training_images, generator=stream(study.seed, "trunk"))
+    trained = not study.network.frozen and bool(list(trunk.module.parameters()))
+    if trained:
+        inputs = trunk.prepare(images.images)
+    else:
+        inputs = cached_features(trunk, images, cache=cache, progress=show)
+    labels = torch.from_numpy(images.labels)
+    return Prepared(
+        parts={part: Part(inputs[parts[part]], labels[parts[part]], images.ids[parts[part]]) for part in PARTS},
+        classes=images.classes,
+        trunk=trunk,
+        trained=trained,
+        trunk_activations={} if trained else trunk_layers(study, trunk, chosen(images, parts["probe"])),
+        origin={"data": images.source, "synthetic": int(images.synthetic)},
+    )
+
+
+def chosen(images: Images, indices: np.ndarray) -> Images:
+    """Return some of the images."""
+    return Images(images.images[indices], images.labels[indices], images.classes, images.ids[indices])
+
+
+def head_layers(study: Study) -> list[str]:
+    """Return the names of the head's layers."""
+    return [f"dense_{number}" for number in range(1, len(study.network.dense) + 1)] + ["logits"]
+
+
+def trunk_layers(study: Study, trunk: Trunk, probe: Images) -> dict[str, np.ndarray]:
+    """Capture the layers of a frozen trunk that the study asks for."""
+    head = head_layers(study)
+    patterns = [p for p in study.capture.layers if not any(fnmatchcase(name, p) for name in head)]
+    if not patterns or not list(trunk.module.parameters()):
+        return {}
+    batches = (trunk.prepare(probe.images[start : start + BATCH]) for start in range(0, len(probe.images), BATCH))
+    captured = capture(trunk.module, batches, patterns, pool=study.capture.pool)
+    return {name: values.values for name, values in captured.items()}
+
+
+def assembled(prepared: Prepared, head: nn.Module) -> nn.Module:
+    """Return what a member trains: the head on features, or a copy of the trunk and the head."""
+    if not prepared.trained:
+        return head
+    return nn.Sequential(copy.deepcopy(prepared.trunk.module), head)

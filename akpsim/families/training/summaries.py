@@ -1,0 +1,92 @@
+"""Summaries of neurons over training, from which neuron populations are made (see docs/method.md)."""
+
+from collections.abc import Mapping
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from akpsim.families.networks.head import Dense
+
+SAMPLES = 64
+"""Probe images that the summaries are means over: the first of each class, as evenly as possible."""
+
+
+class Summaries:
+    """Follow each neuron of the hidden layers, at every k updates, on a fixed batch of probe images.
+
+    Parameters
+    ----------
+    network : Module
+        The member's network; its hidden layers are watched.
+    hidden : mapping
+        Name -> hidden layer.
+    inputs, labels : Tensor
+        The probe part.
+    classes : int
+        Number of classes.
+    every : int
+        Updates between two points.
+    """
+
+    def __init__(
+        self, network: nn.Module, hidden: Mapping[str, Dense], *, inputs: Tensor, labels: Tensor, classes: int, every: int
+    ) -> None:
+        rank = torch.zeros_like(labels)
+        for label in range(classes):
+            rank[labels == label] = torch.arange(int((labels == label).sum()))
+        chosen = torch.argsort(rank, stable=True)[:SAMPLES]
+        self.network, self.hidden, self.every = network, hidden, every
+        self.inputs, self.labels = inputs[chosen], labels[chosen]
+        member = nn.functional.one_hot(self.labels, classes).float()
+        self.class_weights = (member / member.sum(0).clamp_min(1)).T
+        self.times: list[int] = []
+        self.points: dict[str, list[dict[str, Tensor]]] = {name: [] for name in hidden}
+
+    def after_step(self, updates: int) -> None:
+        """Take a point if it is time."""
+        if updates % self.every == 0:
+            self.point(updates)
+
+    def point(self, updates: int) -> None:
+        """Take a point."""
+        seen: dict[str, Tensor] = {}
+        handles = [
+            layer.register_forward_hook(lambda module, inputs, output, name=name: seen.__setitem__(name, output))
+            for name, layer in self.hidden.items()
+        ]
+        training = self.network.training
+        self.network.eval()
+        try:
+            with torch.inference_mode():
+                self.network(self.inputs)
+        finally:
+            self.network.train(training)
+            for handle in handles:
+                handle.remove()
+        self.times.append(updates)
+        for name, layer in self.hidden.items():
+            active = seen[name]
+            self.points[name].append(
+                {
+                    "mean_abs": active.abs().mean(0),
+                    "active": (active > 0).float().mean(0),
+                    "weight_norm": layer.linear.weight.detach().norm(dim=1),
+                    "class_mean": self.class_weights @ active,
+                }
+            )
+
+    def table(self, layer: str, *, updates_per_epoch: int) -> dict[str, object]:
+        """Return the columns of ``/populations/LAYER``, along ``time``."""
+        stacked = {
+            key: np.stack([point[key].numpy() for point in self.points[layer]]) for key in self.points[layer][0]
+        }
+        time = np.array(self.times)
+        return {
+            "time": time,
+            "epoch": time / updates_per_epoch,
+            "mean_abs": (stacked["mean_abs"], "neuron"),
+            "active": (stacked["active"], "neuron"),
+            "weight_norm": (stacked["weight_norm"], "neuron"),
+            "class_mean": (stacked["class_mean"], "class", "neuron"),
+        }
