@@ -9,6 +9,7 @@ from .metrics import Metric as Metric
 from .ordination import ORDINATIONS as ORDINATIONS
 from .ordination import ordinate as ordinate
 from .ordination import pcoa as pcoa
+from .store import Run as Run
 from .store import open_result as open_result
 from .store import open_run as open_run
 from .store import save as save

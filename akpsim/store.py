@@ -21,7 +21,7 @@ from akpsim.errors import StoreError, unknown_name
 from akpsim.files import atomic
 from akpsim.study import Study, load_study
 
-MEMBER_COORDINATES = ("family", "stress", "dose", "seed", "optimizer", "initializer", "accuracy")
+MEMBER_COORDINATES = ("family", "stress", "dose", "seed", "optimizer", "initializer", "accuracy", "majority_baseline")
 CHUNK_CACHE = 2**20
 """Bytes a variable; the library's default of 64 MiB costs hundreds of megabytes for a member with many layers."""
 
@@ -179,8 +179,8 @@ class Run:
 
     @property
     def history(self) -> xr.Dataset:
-        """Loss and accuracy (member, epoch)."""
-        return self.table("history")
+        """Loss and accuracy (member, epoch); epoch 0 is the untrained network."""
+        return self.table("history").assign_attrs(result="history", source=str(self.path))
 
     @cached_property
     def layers(self) -> list[str]:

@@ -9,6 +9,9 @@ from typer.core import TyperGroup
 from akpsim.errors import AkpsimError
 
 from .compare import compare
+from .list import list_entries
+from .plot import plot
+from .train_family import train_family
 
 
 class OneLineErrors(TyperGroup):
@@ -32,5 +35,9 @@ app = typer.Typer(
     rich_markup_mode="markdown",
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-app.callback()(lambda: None)  # without one, typer makes a lone command the whole program
+
 app.command("compare")(compare)
+
+app.command("train-family")(train_family)
+app.command("plot")(plot)
+app.command("list")(list_entries)

@@ -6,3 +6,5 @@ from .perturbations import PERTURBATIONS as PERTURBATIONS
 from .perturbations import Moment as Moment
 from .perturbations import Perturbation as Perturbation
 from .training.family import train_family as train_family
+from .training.family import MemberFailed as MemberFailed
+from .training.family import null_perturbations as null_perturbations

@@ -1,0 +1,76 @@
+"""`akpsim train-family`."""
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+import akpsim
+
+
+def train_family(
+    study: Annotated[str, typer.Argument(help="A study file or a preset; see `akpsim list presets`.")] = "digits",
+    out: Annotated[Path | None, typer.Option("--out", "-o", help="Run folder; default runs/NAME.")] = None,
+    data: Annotated[str | None, typer.Option(help="A dataset's name, or a folder with one sub-folder a class.")] = None,
+    image_size: Annotated[int | None, typer.Option(help="Scale images to this many pixels a side.")] = None,
+    backbone: Annotated[str | None, typer.Option(help="none, small_cnn, or a torchvision network's name.")] = None,
+    weights: Annotated[str | None, typer.Option(help="Of the backbone: imagenet, random, or a file.")] = None,
+    members: Annotated[int | None, typer.Option(min=1, help="Networks a family.")] = None,
+    epochs: Annotated[int | None, typer.Option(min=1, help="Epochs a network.")] = None,
+    seed: Annotated[int | None, typer.Option(min=0, help="Of the whole study.")] = None,
+    fresh: Annotated[bool, typer.Option("--fresh", help="Remove what the run folder holds and start again.")] = False,
+    as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+) -> None:
+    """Train families of perturbed networks; run again, it trains only what is missing.
+
+    Options override the study, and what is stored with the run is the study as it was run.
+
+    Examples:
+
+        akpsim train-family
+
+        akpsim train-family study.toml --out runs/mine --members 10
+
+        akpsim train-family --data images/ --backbone inception_v3 --weights random
+    """
+    from akpsim.families import null_perturbations
+    from akpsim.families import train_family as train
+    from akpsim.families.datasets import data_named
+
+    overrides = {
+        "members": members,
+        "seed": seed,
+        "training__epochs": epochs,
+        "network__backbone": backbone,
+        "network__weights": weights,
+        "data__image_size": image_size,
+    } | ({f"data__{key}": value for key, value in data_named(data).items()} if data is not None else {})
+    design = akpsim.load_study(study, **overrides)
+    if out is None and any(value is not None for value in overrides.values()):
+        parts = [design.name, *(Path(data).stem for _ in [0] if data), *([backbone] if backbone else []), design.hash[:6]]
+        out = Path("runs") / "-".join(parts)
+    run = train(design, out, fresh=fresh, show=not as_json, note=lambda line: typer.echo(line, err=as_json))
+    null = null_perturbations(run)
+    if as_json:
+        accuracy = run.members.accuracy.groupby(run.members.family).mean()
+        means = dict(zip(accuracy.family.values.tolist(), accuracy.values.tolist(), strict=True))
+        typer.echo(json.dumps({"run": str(run.path), "members": run.names, "accuracy": means, "null": null}))
+        return
+    for line in null:
+        typer.echo(line)
+    typer.echo(accuracy_table(run))
+    typer.echo(f"{run.path}: {len(run.names)} members complete")
+
+
+def accuracy_table(run: akpsim.Run) -> str:
+    """Return test accuracy by family as aligned text."""
+    members = run.members
+    rows = [f"{'family':24} {'stress':7} {'n':>3} {'accuracy':>9} {'sd':>6}"]
+    for family in dict.fromkeys(members.family.values.tolist()):
+        group = members.sel(member=members.family == family)
+        accuracy = group.accuracy.values
+        sd = f"{accuracy.std(ddof=1):6.3f}" if len(accuracy) > 1 else "     -"
+        rows.append(f"{family:24} {group.stress.values[0]:7} {len(accuracy):3d} {accuracy.mean():9.3f} {sd}")
+    baseline = float(members.majority_baseline.values[0])
+    return "\n".join([*rows, f"accuracy on the test images; always saying the largest class gives {baseline:.3f}"])
