@@ -25,7 +25,9 @@ def perturbations() -> dict[str, str]:
     from akpsim.families import PERTURBATIONS
 
     return {
-        p.name: f"{p.summary} [{', '.join(f'{key} = {value!r}' for key, value in p.options.items())}]".replace(" []", "")
+        p.name: f"{p.summary} [{', '.join(f'{key} = {value!r}' for key, value in p.options.items())}]".replace(
+            " []", ""
+        )
         for p in PERTURBATIONS.values()
     }
 

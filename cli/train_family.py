@@ -48,7 +48,12 @@ def train_family(
     } | ({f"data__{key}": value for key, value in data_named(data).items()} if data is not None else {})
     design = akpsim.load_study(study, **overrides)
     if out is None and any(value is not None for value in overrides.values()):
-        parts = [design.name, *(Path(data).stem for _ in [0] if data), *([backbone] if backbone else []), design.hash[:6]]
+        parts = [
+            design.name,
+            *(Path(data).stem for _ in [0] if data),
+            *([backbone] if backbone else []),
+            design.hash[:6],
+        ]
         out = Path("runs") / "-".join(parts)
     run = train(design, out, fresh=fresh, show=not as_json, note=lambda line: typer.echo(line, err=as_json))
     null = null_perturbations(run)

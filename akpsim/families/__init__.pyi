@@ -5,6 +5,6 @@ from .datasets import Images as Images
 from .perturbations import PERTURBATIONS as PERTURBATIONS
 from .perturbations import Moment as Moment
 from .perturbations import Perturbation as Perturbation
-from .training.family import train_family as train_family
 from .training.family import MemberFailed as MemberFailed
 from .training.family import null_perturbations as null_perturbations
+from .training.family import train_family as train_family

@@ -49,7 +49,9 @@ class Recorder:
 def pooled(output: Any, pool: Pool, name: str) -> Tensor:
     """Return a module's output as (sample, neuron), never sharing memory with it."""
     if not isinstance(output, Tensor):
-        raise InvalidData(f"layer {name!r} returns a {type(output).__name__}, not one tensor; capture a layer inside it")
+        raise InvalidData(
+            f"layer {name!r} returns a {type(output).__name__}, not one tensor; capture a layer inside it"
+        )
     values = output.detach().float()
     if values.ndim > 2 and pool != "none":
         flat = values.flatten(2)
@@ -87,7 +89,7 @@ def capture(
     network : Module
         Put into evaluation mode for the pass and back afterwards; nothing else is changed.
     batches : iterable
-        Tensors (sample, ...), or tuples whose first entry is one, as a DataLoader gives; in a fixed order, not shuffled.
+        Tensors (sample, ...), or tuples whose first entry is one, as a DataLoader gives, in a fixed order.
     layers : sequence of str
         Names or patterns (``"layer3.*"``) of modules.
     pool : {"avg", "max", "none"}

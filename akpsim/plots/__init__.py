@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from akpsim.plots.history import plot_history
 from akpsim.plots.ordination import plot_ordination
 from akpsim.plots.similarity import plot_similarity
 from akpsim.registry import Registry
@@ -24,6 +25,7 @@ class Plot:
 PLOTS: Registry[Plot] = Registry(
     "plot",
     [
+        Plot("history", plot_history, "accuracy over epochs, a line a member"),
         Plot("ordination", plot_ordination, "members on the first two axes of an ordination"),
         Plot("similarity", plot_similarity, "a matrix of similarities, ordered by family"),
         Plot("distance", plot_similarity, "a matrix of distances, ordered by family"),

@@ -26,7 +26,6 @@ def draw_result(source: Path, path: Path, *, by: str | None = None) -> Path:
 def draw_run(run: Run, folder: Path | None = None, *, by: str | None = None, suffix: str = "png") -> list[Path]:
     """Draw a run's accuracy curves and every analysis it holds into its folder of figures; return the paths."""
     folder = folder or run.path / "figures"
-    paths = [draw(run.history, folder / f"history.{suffix}", by=by)]
-    for result in sorted((run.path / "analysis").glob("*.nc")):
-        paths.append(draw_result(result, folder / f"{result.stem}.{suffix}", by=by))
-    return paths
+    results = sorted((run.path / "analysis").glob("*.nc"))
+    history = draw(run.history, folder / f"history.{suffix}", by=by)
+    return [history, *(draw_result(result, folder / f"{result.stem}.{suffix}", by=by) for result in results)]

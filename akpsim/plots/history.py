@@ -37,8 +37,12 @@ def plot_history(history: xr.Dataset, *, by: str = "family", axes: Any = None) -
             lines = history[variable].sel(member=history[by] == group)
             ax.plot(history.epoch, lines.T, color=colour[group], linewidth=0.6, alpha=0.35)
             mean = lines.mean("member")
-            ax.plot(history.epoch, mean, color=colour[group], linewidth=2, label=f"{group} (n = {lines.sizes['member']})")
-        ax.axhline(float(history.majority_baseline[0]), color="0.5", linewidth=0.8, linestyle=":", label="majority class")
+            ax.plot(
+                history.epoch, mean, color=colour[group], linewidth=2, label=f"{group} (n = {lines.sizes['member']})"
+            )
+        ax.axhline(
+            float(history.majority_baseline[0]), color="0.5", linewidth=0.8, linestyle=":", label="majority class"
+        )
         ax.set(xlabel="epoch", title=title, ylim=(0, 1.02))
     axes[0].set_ylabel("accuracy")
     handles, labels = axes[0].get_legend_handles_labels()

@@ -40,7 +40,7 @@ def split_images(images: Images, shares: Split, *, seed: int) -> dict[str, np.nd
     """
     groups = _groups_with_copies(images)
     if images.split is not None:
-        return _given_split(images, groups)
+        return _given_split(images, images.split, groups)
     rng = np.random.default_rng(seed)
     wanted = np.array([getattr(shares, part) for part in PARTS])
     dealt: dict[str, list[int]] = {part: [] for part in PARTS}
@@ -92,17 +92,16 @@ def _groups_of_class(images: Images, groups: np.ndarray, label: int) -> list[lis
     return list(members.values())
 
 
-def _given_split(images: Images, groups: np.ndarray) -> dict[str, np.ndarray]:
-    assert images.split is not None
-    unknown = sorted(set(images.split) - set(PARTS))
+def _given_split(images: Images, split: np.ndarray, groups: np.ndarray) -> dict[str, np.ndarray]:
+    unknown = sorted(set(split) - set(PARTS))
     if unknown:
         raise InvalidData(f"the split of an image must be one of {', '.join(PARTS)}, got {unknown[0]!r}")
     for group in np.unique(groups):
-        parts = sorted(set(images.split[groups == group]))
+        parts = sorted(set(split[groups == group]))
         if len(parts) > 1:
             first = images.ids[np.flatnonzero(groups == group)[0]]
             raise InvalidData(f"the given split leaks: {first} or a copy of it is in both {parts[0]} and {parts[1]}")
-    found = {part: np.flatnonzero(images.split == part) for part in PARTS}
+    found = {part: np.flatnonzero(split == part) for part in PARTS}
     for part, indices in found.items():
         if not indices.size:
             raise InvalidData(f"the given split has no image in {part}; all of {', '.join(PARTS)} are needed")

@@ -84,5 +84,3 @@ class Head(nn.Sequential):
     def hidden(self) -> dict[str, Dense]:
         """The hidden layers by name."""
         return {name: layer for name, layer in self.named_children() if isinstance(layer, Dense)}
-
-

@@ -23,4 +23,6 @@ def noise(labels: Tensor, moment: Moment, *, redraw: bool = False) -> Tensor:
     return noisy
 
 
-label_noise = Perturbation("label_noise", "labels", noise, "wrong labels on a share of the training images; dose: the share")
+label_noise = Perturbation(
+    "label_noise", "labels", noise, "wrong labels on a share of the training images; dose: the share"
+)

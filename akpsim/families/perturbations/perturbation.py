@@ -93,7 +93,9 @@ class Perturbation:
         for key in options:
             if key not in self.options:
                 raise unknown_name(f"option of {self.name}", key, (*self.options, *Schedule.model_fields))
-        missing = [key for key, value in self.options.items() if value is inspect.Parameter.empty and key not in options]
+        missing = [
+            key for key, value in self.options.items() if value is inspect.Parameter.empty and key not in options
+        ]
         if missing:
             raise InvalidStudy(f"perturbation {self.name} needs the option {missing[0]!r}")
 
@@ -114,7 +116,13 @@ class Active:
     """
 
     def __init__(
-        self, perturbation: Perturbation, spec: PerturbationSpec, *, epochs: int, classes: int, generator: torch.Generator
+        self,
+        perturbation: Perturbation,
+        spec: PerturbationSpec,
+        *,
+        epochs: int,
+        classes: int,
+        generator: torch.Generator,
     ) -> None:
         perturbation.check(spec.options)
         self.perturbation, self.spec = perturbation, spec

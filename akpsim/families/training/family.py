@@ -16,7 +16,7 @@ from akpsim.families.training.prepared import Prepared, prepare
 from akpsim.files import write_json, write_text
 from akpsim.progress import Progress
 from akpsim.store import Run, open_member
-from akpsim.study import Member, Study, load_study
+from akpsim.study import Member, Study
 
 
 class MemberFailed(AkpsimError):
@@ -86,9 +86,7 @@ def train_family(
     return Run(out)
 
 
-def train_missing(
-    study: Study, missing: list[Member], prepared: Prepared, out: Path, *, show: bool
-) -> dict[str, str]:
+def train_missing(study: Study, missing: list[Member], prepared: Prepared, out: Path, *, show: bool) -> dict[str, str]:
     """Train members one by one; return the reasons of those that failed."""
     failures: dict[str, str] = {}
     epochs = sum(member.family.epochs or study.training.epochs for member in missing)
@@ -145,9 +143,8 @@ def first_difference(old: Any, new: Any, where: str = "") -> str:
     """Say the first value in which two studies differ."""
     if isinstance(old, dict) and isinstance(new, dict):
         for key in old:
-            if key != "name" or where:
-                if old[key] != new.get(key):
-                    return first_difference(old[key], new.get(key), f"{where}.{key}".lstrip("."))
+            if (key != "name" or where) and old[key] != new.get(key):
+                return first_difference(old[key], new.get(key), f"{where}.{key}".lstrip("."))
     if isinstance(old, list) and isinstance(new, list) and len(old) == len(new):
         for index, (left, right) in enumerate(zip(old, new, strict=True)):
             if left != right:

@@ -126,5 +126,3 @@ def loss_and_accuracy(network: nn.Module, part: Part) -> tuple[float, float]:
     logits = evaluate(network, part)
     loss = LOSSES["cross_entropy"](logits, part.labels).mean()
     return float(loss), float((logits.argmax(1) == part.labels).float().mean())
-
-

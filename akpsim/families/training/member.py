@@ -122,7 +122,7 @@ class Work:
         if self.prepared.trained:
             trunk: nn.Module = self.network.get_submodule("0")
             named = {name: module for name, module in trunk.named_modules() if name} | named
-        frozen = {name: self.head for name in self.prepared.trunk_activations}
+        frozen = dict.fromkeys(self.prepared.trunk_activations, self.head)
         found = layers_matching(named | frozen, self.study.capture.layers)
         return {name: module for name, module in found.items() if name not in frozen}
 
@@ -201,7 +201,9 @@ class Work:
         for layer, values in self.prepared.trunk_activations.items():
             writer.activation(layer, 0, values, epochs=(0,), samples=probe.ids)
         columns = zip(*self.history, strict=True)
-        writer.table("history", "epoch", {"epoch": np.arange(self.epochs + 1), **dict(zip(HISTORY, columns, strict=True))})
+        writer.table(
+            "history", "epoch", {"epoch": np.arange(self.epochs + 1), **dict(zip(HISTORY, columns, strict=True))}
+        )
         writer.table("audit", "event", self.audit.table())
         if self.summaries is not None:
             for layer in self.head.hidden:

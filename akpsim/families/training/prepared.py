@@ -66,10 +66,7 @@ def prepare(study: Study, *, cache: Path | None = None, show: bool = False) -> P
     training_images = chosen(images, parts["train"])
     trunk = build_trunk(study.network, images=training_images, generator=stream(study.seed, "trunk"))
     trained = not study.network.frozen and bool(list(trunk.module.parameters()))
-    if trained:
-        inputs = trunk.prepare(images.images)
-    else:
-        inputs = cached_features(trunk, images, cache=cache, progress=show)
+    inputs = trunk.prepare(images.images) if trained else cached_features(trunk, images, cache=cache, progress=show)
     labels = torch.from_numpy(images.labels)
     return Prepared(
         parts={part: Part(inputs[parts[part]], labels[parts[part]], images.ids[parts[part]]) for part in PARTS},

@@ -30,7 +30,14 @@ class Summaries:
     """
 
     def __init__(
-        self, network: nn.Module, hidden: Mapping[str, Dense], *, inputs: Tensor, labels: Tensor, classes: int, every: int
+        self,
+        network: nn.Module,
+        hidden: Mapping[str, Dense],
+        *,
+        inputs: Tensor,
+        labels: Tensor,
+        classes: int,
+        every: int,
     ) -> None:
         rank = torch.zeros_like(labels)
         for label in range(classes):
@@ -78,9 +85,7 @@ class Summaries:
 
     def table(self, layer: str, *, updates_per_epoch: int) -> dict[str, object]:
         """Return the columns of ``/populations/LAYER``, along ``time``."""
-        stacked = {
-            key: np.stack([point[key].numpy() for point in self.points[layer]]) for key in self.points[layer][0]
-        }
+        stacked = {key: np.stack([point[key].numpy() for point in self.points[layer]]) for key in self.points[layer][0]}
         time = np.array(self.times)
         return {
             "time": time,
