@@ -1,0 +1,103 @@
+"""A run's files are complete or refused, and what is read carries its labels."""
+
+import numpy as np
+import pytest
+import xarray as xr
+
+from akpsim import AkpsimError, open_result, open_run, save
+from akpsim.files import atomic
+from akpsim.store import Run
+
+
+def test_representations_are_labelled_and_lazy(tiny_run):
+    found = tiny_run.representations(layer="dense_1", epoch=-1)
+    assert found.dims == ("member", "sample", "neuron")
+    assert found.chunks is not None
+    assert list(found.member.values) == ["baseline-0", "baseline-1", "noisy-0", "noisy-1"]
+    assert list(found.family.values) == ["baseline"] * 2 + ["noisy"] * 2
+    assert list(found.stress.values) == ["none"] * 2 + ["severe"] * 2
+    assert found.dose.values == pytest.approx([0, 0, 0.8, 0.8])
+    assert all(sample.startswith("digit-") for sample in found.sample.values)
+    assert len(set(found.sample.values)) == found.sizes["sample"]
+    assert np.isfinite(found.values).all()
+    assert found.dtype == np.float32
+
+
+def test_a_slice_of_representations_equals_the_slice_of_all(tiny_run):
+    found = tiny_run.representations("dense_1")
+    assert np.array_equal(found[1, 5:9, ::3].values, found.values[1, 5:9, ::3])
+
+
+def test_the_default_layer_is_the_last_hidden_one(tiny_run):
+    assert tiny_run.representations().layer == "dense_2"
+    assert tiny_run.layers == ["dense_1", "dense_2", "logits"]
+    assert list(tiny_run.epochs()) == [0, 1, 3]
+
+
+def test_history_has_an_epoch_zero_and_labels(tiny_run):
+    history = tiny_run.history
+    assert list(history.epoch.values) == [0, 1, 2, 3]
+    assert history.train_accuracy.dims == ("member", "epoch")
+    assert list(history.family.values) == ["baseline"] * 2 + ["noisy"] * 2
+
+
+def test_what_was_not_captured_is_said(tiny_run):
+    with pytest.raises(AkpsimError, match=r"epoch 2 of baseline-0 was not captured; there are: 0, 1, 3"):
+        tiny_run.representations(epoch=2).compute()
+    with pytest.raises(AkpsimError, match="unknown layer of .* 'dense_3': did you mean 'dense_2'"):
+        tiny_run.representations("dense_3")
+
+
+def test_a_folder_that_is_no_run_is_refused(tmp_path):
+    with pytest.raises(AkpsimError, match=r"is no run: it has no manifest.json"):
+        open_run(tmp_path)
+
+
+def test_without_a_run_the_error_says_how_to_make_one(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(AkpsimError, match="`akpsim train-family` makes one"):
+        open_run()
+
+
+@pytest.mark.parametrize("keep", [0.1, 0.5, 0.9, 0.999])
+def test_a_member_file_cut_short_is_refused(tiny_run, tmp_path, keep):
+    broken = tmp_path / "run"
+    (broken / "members").mkdir(parents=True)
+    for name in ("study.toml", "manifest.json"):
+        (broken / name).write_bytes((tiny_run.path / name).read_bytes())
+    whole = tiny_run.file("baseline-0").read_bytes()
+    (broken / "members" / "baseline-0.nc").write_bytes(whole[: int(len(whole) * keep)])
+    with pytest.raises(AkpsimError, match=r"baseline-0.nc is (damaged|not complete)"):
+        Run(broken).representations().compute()
+
+
+def test_an_atomic_file_appears_whole_or_not_at_all(tmp_path):
+    path = tmp_path / "folder" / "file.txt"
+    with atomic(path) as temporary:
+        temporary.write_text("new")
+        assert not path.exists()
+    assert path.read_text() == "new"
+    with pytest.raises(RuntimeError), atomic(path) as temporary:
+        temporary.write_text("half")
+        raise RuntimeError
+    assert path.read_text() == "new"
+    assert [p.name for p in path.parent.iterdir()] == ["file.txt"]
+
+
+def test_a_result_is_saved_and_read_with_its_labels(tmp_path):
+    result = xr.DataArray(np.eye(2), dims=("member", "other"), coords={"member": ["a", "b"]}, name="similarity")
+    path = save(result.assign_attrs(metric="cka"), tmp_path / "sim.nc")
+    found = open_result(path)
+    assert found.similarity.values.tolist() == [[1, 0], [0, 1]]
+    assert found.attrs["metric"] == "cka"
+
+
+def test_a_result_that_is_damaged_foreign_or_missing_is_refused(tmp_path):
+    xr.Dataset({"x": 1}).to_netcdf(tmp_path / "foreign.nc")
+    (tmp_path / "noise.nc").write_bytes(b"\x89HDF\r\n\x1a\n" + bytes(100))
+    with pytest.raises(AkpsimError, match=r"foreign.nc is not a complete akpsim result"):
+        open_result(tmp_path / "foreign.nc")
+    with pytest.raises(AkpsimError, match=r"noise.nc is damaged or no netCDF file"):
+        open_result(tmp_path / "noise.nc")
+    with pytest.raises(AkpsimError, match=r"none.nc does not exist"):
+        open_result(tmp_path / "none.nc")

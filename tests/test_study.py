@@ -1,0 +1,121 @@
+"""A study has a default for everything, says what is wrong in one sentence, and survives being written and read."""
+
+import pytest
+
+from akpsim import AkpsimError, load_study
+from akpsim.study import Family, Schedule, Study, presets
+
+
+def test_everything_has_a_default():
+    assert load_study({}).families[0].name == "baseline"
+
+
+@pytest.mark.parametrize("name", presets())
+def test_a_preset_written_out_and_read_again_is_the_same_study(name, tmp_path):
+    study = load_study(name)
+    path = tmp_path / "study.toml"
+    path.write_text(study.to_toml())
+    assert load_study(path) == study
+    assert load_study(path).hash == study.hash
+
+
+def test_the_default_study_has_three_stress_levels_of_at_least_six_members():
+    study = load_study()
+    members = list(study.design())
+    for stress in ("none", "mild", "severe"):
+        assert sum(member.family.stress == stress for member in members) >= 6
+
+
+def test_the_hash_ignores_the_name_and_sees_everything_else():
+    study = load_study({})
+    assert load_study({"name": "other"}).hash == study.hash
+    assert load_study({"training": {"epochs": 21}}).hash != study.hash
+
+
+def test_a_frozen_study_cannot_be_changed():
+    with pytest.raises(ValueError, match="frozen"):
+        load_study({}).seed = 3
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ({"trainng": {}}, "unknown key `trainng` 'trainng': did you mean 'training'?"),
+        ({"training": {"epoch": 3}}, "did you mean 'epochs'?"),
+        ({"families": [{"name": "a", "sress": "mild"}]}, "`families.0.sress` 'sress': did you mean 'stress'?"),
+        ({"families": [{"name": "a", "stress": "x"}]}, "'none', 'mild' or 'severe', got 'x'"),
+        ({"families": [{"name": "a"}, {"name": "a"}]}, "two families are named 'a'"),
+        ({"families": [{"name": "../a"}]}, "`families.0.name`"),
+        ({"data": {"split": {"train": 0.2}}}, "sum to 1, got a sum of 0.7"),
+        ({"training": {"epochs": 0}}, "`training.epochs`: Input should be greater than or equal to 1, got 0"),
+        ({"families": [{"name": "a", "perturbations": [{"at": [1]}]}]}, "`families.0.perturbations.0.name`"),
+        (
+            {"families": [{"name": "a", "perturbations": [{"name": "p", "at": [1], "every": 2}]}]},
+            "give either `at` or `every`",
+        ),
+    ],
+)
+def test_a_fault_is_said_in_one_sentence(content, message):
+    with pytest.raises(AkpsimError) as error:
+        load_study(content)
+    assert message in str(error.value)
+    assert "\n" not in str(error.value)
+
+
+def test_a_file_that_is_no_toml_or_no_file_is_named(tmp_path):
+    bad = tmp_path / "bad.toml"
+    bad.write_text("a = [")
+    with pytest.raises(AkpsimError, match=r"bad.toml is no TOML"):
+        load_study(bad)
+    with pytest.raises(AkpsimError, match=r"cannot read .*none.toml: No such file"):
+        load_study(tmp_path / "none.toml")
+    with pytest.raises(AkpsimError, match="unknown preset 'digts': did you mean 'digits'"):
+        load_study("digts")
+
+
+def test_an_override_replaces_what_families_say_of_their_own():
+    content = {"families": [{"name": "a", "members": 9, "epochs": 7}]}
+    study = load_study(content, members=2, training__epochs=3, training__batch_size=None)
+    (first, second) = study.design()
+    assert (first.family.epochs, first.seed, second.seed) == (3, 0, 1)
+    assert content["families"][0]["members"] == 9
+
+
+def test_members_inherit_what_their_family_does_not_say():
+    study = load_study({"training": {"optimizer": "sgd"}, "families": [{"name": "a"}, {"name": "b", "optimizer": "adam"}]})
+    optimizers = {member.family.name: member.family.optimizer for member in study.design()}
+    assert optimizers == {"a": "sgd", "b": "adam"}
+    assert isinstance(study, Study)
+    assert Family(name="a").optimizer is None
+
+
+@pytest.mark.parametrize(
+    ("schedule", "expected"),
+    [
+        ({"at": [3, 6, 9]}, (3, 6, 9)),
+        ({"every": 3}, (3, 6, 9)),
+        ({"every": 3, "start": 4}, (6, 9)),
+        ({}, tuple(range(1, 11))),
+        ({"start": 4, "stop": 6}, (4, 5, 6)),
+    ],
+)
+def test_a_schedule_acts_at_its_epochs(schedule, expected):
+    assert Schedule(**schedule).epochs(10) == expected
+
+
+def test_a_schedule_that_cannot_act_is_refused():
+    with pytest.raises(AkpsimError, match="swap_loss acts at epoch 11, but training ends after epoch 10"):
+        Schedule(at=[3, 11]).epochs(10, "swap_loss")
+    with pytest.raises(AkpsimError, match="swap_loss never acts"):
+        Schedule(every=12).epochs(10, "swap_loss")
+
+
+def test_a_linear_ramp_grows_to_the_full_strength():
+    ramp = Schedule(strength=0.8, ramp="linear", ramp_epochs=4)
+    assert [ramp.strength_at(epoch) for epoch in (1, 2, 4, 9)] == pytest.approx([0.2, 0.4, 0.8, 0.8])
+
+
+def test_captured_epochs_count_from_both_ends_and_past_them_is_an_error():
+    assert load_study({"capture": {"epochs": [0, -1], "every": 2}}).capture.epochs_of(5) == (0, 2, 4, 5)
+    with pytest.raises(AkpsimError, match="capture asks for epoch 9, but training has epochs 0 to 5"):
+        load_study({"capture": {"epochs": [9]}}).capture.epochs_of(5)
