@@ -82,7 +82,9 @@ def test_an_override_replaces_what_families_say_of_their_own():
 
 
 def test_members_inherit_what_their_family_does_not_say():
-    study = load_study({"training": {"optimizer": "sgd"}, "families": [{"name": "a"}, {"name": "b", "optimizer": "adam"}]})
+    study = load_study(
+        {"training": {"optimizer": "sgd"}, "families": [{"name": "a"}, {"name": "b", "optimizer": "adam"}]}
+    )
     optimizers = {member.family.name: member.family.optimizer for member in study.design()}
     assert optimizers == {"a": "sgd", "b": "adam"}
     assert isinstance(study, Study)
