@@ -1,0 +1,78 @@
+"""`akpsim data`: from microscopes' files to images that a family of networks can learn."""
+
+import json
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+data = typer.Typer(
+    help="Make, check and fetch images: z-stacks to pictures, duplicates, the fly wings.",
+    no_args_is_help=True,
+    rich_markup_mode="markdown",
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+Json = Annotated[bool, typer.Option("--json", help="Print a JSON object instead of sentences.")]
+
+
+@data.command("stack")
+def stack(
+    source: Annotated[Path, typer.Argument(metavar="IN", help="A stack, or a folder of them, one sub-folder a class.")],
+    target: Annotated[Path, typer.Argument(metavar="OUT", help="The folder of images to make.")],
+    projection: Annotated[str, typer.Option(help="Over the layers: max, mean, sum or std.")] = "max",
+    percentiles: Annotated[tuple[float, float], typer.Option(help="What becomes black, and full colour.")] = (0.5, 99.8),
+    contrast: Annotated[
+        str, typer.Option(help="Percentiles of each `image`, over `all` images, or the range of the `type` of pixels.")
+    ] = "image",
+    colours: Annotated[
+        str | None, typer.Option(help="One a channel: red, green, blue, magenta, cyan, yellow, grey, none.")
+    ] = None,
+    axes: Annotated[str | None, typer.Option(help="What the axes are where the file does not say it: ZCYX.")] = None,
+    time: Annotated[int | None, typer.Option(help="Which time point, from 1.")] = None,
+    suffix: Annotated[
+        list[str] | None, typer.Option(help="Files whose names end so are channels of one image; repeat in order.")
+    ] = None,
+    file_format: Annotated[str, typer.Option("--format", help="png or tiff.")] = "png",
+    mixed: Annotated[bool, typer.Option("--mixed", help="Allow stacks of different bit depth or channels.")] = False,
+    as_json: Json = False,
+) -> None:
+    """Flatten z-stacks (TIFF, OME-TIFF, ImageJ, LSM, CZI) to colour images.
+
+    Examples:
+
+        akpsim data stack scans/ images/
+
+        akpsim data stack scans/ images/ --axes ZCYX --colours green,magenta --contrast all
+
+        akpsim data stack fields/ images/ --suffix _F --suffix _D
+    """
+    from akpsim.families.datasets.stacking import Recipe, stack_folder
+
+    recipe = Recipe(
+        projection=projection,
+        percentiles=percentiles,
+        contrast=contrast,
+        colours=None if colours is None else tuple(colour.strip() for colour in colours.split(",")),
+        axes=axes,
+        time=time,
+        suffixes=tuple(suffix or ()),
+    )
+    rows = stack_folder(source, target, recipe, file_format=file_format, mixed=mixed, show=not as_json)
+    if as_json:
+        typer.echo(json.dumps({"folder": str(target), "images": rows}))
+        return
+    counts: dict[str, int] = {}
+    for row in rows:
+        counts[row["label"]] = counts.get(row["label"], 0) + 1
+    said = ", ".join(f"{label} {count}" for label, count in counts.items() if label)
+    typer.echo(f"{target}: {len(rows)} images{': ' + said if said else ''}")
+    dark = [row["path"] for row in rows if flat_channel(row)]
+    if dark:
+        typer.echo(f"{len(dark)} images have a channel without contrast, which is drawn black, the first {dark[0]}")
+    typer.echo(f"look at {target / 'contact_sheet.png'}; what was done to each is in {target / 'manifest.csv'}")
+
+
+def flat_channel(row: dict[str, str]) -> bool:
+    """Tell whether a channel of an image had nothing to stretch."""
+    return any(low == high for low, high in zip(row["low"].split(";"), row["high"].split(";"), strict=True))
