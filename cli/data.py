@@ -21,7 +21,10 @@ def stack(
     source: Annotated[Path, typer.Argument(metavar="IN", help="A stack, or a folder of them, one sub-folder a class.")],
     target: Annotated[Path, typer.Argument(metavar="OUT", help="The folder of images to make.")],
     projection: Annotated[str, typer.Option(help="Over the layers: max, mean, sum or std.")] = "max",
-    percentiles: Annotated[tuple[float, float], typer.Option(help="What becomes black, and full colour.")] = (0.5, 99.8),
+    percentiles: Annotated[tuple[float, float], typer.Option(help="What becomes black, and full colour.")] = (
+        0.5,
+        99.8,
+    ),
     contrast: Annotated[
         str, typer.Option(help="Percentiles of each `image`, over `all` images, or the range of the `type` of pixels.")
     ] = "image",
@@ -39,7 +42,7 @@ def stack(
 ) -> None:
     """Flatten z-stacks (TIFF, OME-TIFF, ImageJ, LSM, CZI) to colour images.
 
-    Examples:
+    For example:
 
         akpsim data stack scans/ images/
 

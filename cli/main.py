@@ -12,6 +12,7 @@ from .compare import compare
 from .list import list_entries
 from .plot import plot
 from .train_family import train_family
+from .data import data
 
 
 class OneLineErrors(TyperGroup):
@@ -41,3 +42,4 @@ app.command("compare")(compare)
 app.command("train-family")(train_family)
 app.command("plot")(plot)
 app.command("list")(list_entries)
+app.add_typer(data, name="data")

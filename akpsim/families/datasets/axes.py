@@ -42,6 +42,11 @@ class Layout:
         return self.axes.index("X") < self.axes.index("Y")
 
     @property
+    def head(self) -> int:
+        """How many axes lie before height and width."""
+        return min(self.axes.index("X"), self.axes.index("Y"))
+
+    @property
     def sizes(self) -> dict[str, int]:
         """Lengths of C, Z, Y and X; an absent axis has length 1; a fourth colour sample is transparency and goes."""
         sizes = {"C": 1, "Z": 1} | dict(zip(self.axes, self.shape, strict=True))
@@ -98,9 +103,10 @@ def layout_of(
         raise InvalidData(
             f"{path} has {times} time points (axes {said}, lengths {lengths(shape)}); choose one with `--time`"
         )
-    if not 1 <= (time or 1) <= times:
+    time = 1 if time is None else time
+    if not 1 <= time <= times:
         raise InvalidData(f"{path}: `--time` must lie in [1, {times}], got {time}")
-    return Layout(said, tuple(int(size) for size in shape), (time or 1) - 1)
+    return Layout(said, tuple(int(size) for size in shape), time - 1)
 
 
 def checked(axes: str, path: Path, native: str, shape: tuple[int, ...]) -> str:

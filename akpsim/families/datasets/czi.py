@@ -46,12 +46,17 @@ def czi_reader(path: Path, file: Any) -> Blocks:
             pixels[box] = tile_pixels(tile).reshape([tile.shape[i] for i in inside])
         return pixels
 
+    def reader(head: int) -> Reader:
+        if head != len(outside):
+            raise InvalidData(f"{path}: a CZI file knows its height and width; `--axes` must end in YX")
+        return Reader(head, plane)
+
     order = outside + inside
     return (
         "".join(axes[i] for i in order),
         tuple(shape[i] for i in order),
         np.dtype(kinds[0]),
-        Reader(len(outside), plane),
+        reader,
     )
 
 

@@ -7,6 +7,7 @@ import contextlib
 import logging
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -109,15 +110,11 @@ def open_stack(path: Path | str, *, axes: str | None = None, time: int | None = 
             height=sizes["Y"],
             width=sizes["X"],
             dtype=dtype,
-            plane=plane_reader(path, layout, read),
+            plane=plane_reader(path, layout, read(layout.head)),
             axes=layout.axes,
             shape=layout.shape,
             colours=layout.colours,
         )
-
-
-Blocks = tuple[str, tuple[int, ...], np.dtype, "Reader"]
-"""Axes, lengths, type of pixels, and a reader of blocks."""
 
 
 @dataclass(frozen=True)
@@ -126,6 +123,10 @@ class Reader:
 
     leading: int
     block: Callable[[int], np.ndarray]
+
+
+Blocks = tuple[str, tuple[int, ...], np.dtype, Callable[[int], Reader]]
+"""Axes, lengths, type of pixels, and what gives the reader once it is known how many axes lie before Y and X."""
 
 
 def plane_reader(path: Path, layout: Layout, read: Reader) -> Callable[[int, int], np.ndarray]:
@@ -178,26 +179,26 @@ def open_tiff(path: Path) -> Iterator[Blocks]:
                 f"{path} holds {len(series)} images of different place, shape or bit depth ({kinds}); "
                 "save the stack alone"
             )
-        yield series[0].axes.upper(), series[0].shape, np.dtype(series[0].dtype), tiff_reader(path, file, series[0])
+        one = series[0]
+        yield one.axes.upper(), one.shape, np.dtype(one.dtype), partial(tiff_reader, path, file, one)
 
 
-def tiff_reader(path: Path, file: Any, series: Any) -> Reader:
+def tiff_reader(path: Path, file: Any, series: Any, head: int) -> Reader:
     """Return the reader of a series: from contiguous bytes, page by page, or whole where neither can be."""
-    shape, axes = series.shape, series.axes.upper()
+    shape = series.shape
     if series.dataoffset is not None:
-        leading = min(axes.find("Y"), axes.find("X"))
         stored = np.dtype(series.dtype).newbyteorder(file.byteorder)
-        size = int(np.prod(shape[leading:]))
+        size = int(np.prod(shape[head:]))
 
         def from_bytes(flat: int) -> np.ndarray:
             offset = series.dataoffset + flat * size * stored.itemsize
             pixels = np.fromfile(path, dtype=stored, count=size, offset=offset)
             return pixels.astype(series.dtype, copy=False)
 
-        return Reader(leading, from_bytes)
+        return Reader(head, from_bytes)
     page = series.keyframe.shape
     leading = len(shape) - len(page)
-    if shape[leading:] == page and int(np.prod(shape[:leading])) == len(series.pages):
+    if leading <= head and shape[leading:] == page and int(np.prod(shape[:leading])) == len(series.pages):
         return Reader(leading, lambda flat: read_page(series.pages[flat]))
     return Reader(0, lambda _: series.asarray())
 
