@@ -4,6 +4,11 @@ from .comparing import compare as compare
 from .errors import AkpsimError as AkpsimError
 from .features import FEATURE_SUFFIXES as FEATURE_SUFFIXES
 from .features import read_features as read_features
+from .karenina import anosim as anosim
+from .karenina import disperse as disperse
+from .karenina import permanova as permanova
+from .karenina import permdisp as permdisp
+from .karenina import wd_star as wd_star
 from .metrics import METRICS as METRICS
 from .metrics import Metric as Metric
 from .ordination import ORDINATIONS as ORDINATIONS

@@ -1,1 +1,7 @@
-"""karenina."""
+"""The tests of the Anna Karenina principle: dispersion, location, verdict."""
+
+from akpsim.karenina.disperse import disperse as disperse
+from akpsim.karenina.location import anosim as anosim
+from akpsim.karenina.location import wd_star as wd_star
+from akpsim.karenina.permanova import permanova as permanova
+from akpsim.karenina.permdisp import permdisp as permdisp

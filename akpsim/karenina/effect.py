@@ -1,0 +1,117 @@
+r"""How much more different from each other: the log ratio of mean pairwise distances, with its interval.
+
+The spread of a group is :math:`u_g`, the mean distance between two of its members; the effect of an unhappy group
+against a happy one is :math:`\log(u_u / u_h)`.  Distances share members, so they are not independent and no test may
+count them as observations.  Members are: leaving each out in turn gives pseudo-values
+:math:`n \log u_g - (n - 1) \log u_{g,-i}`, whose mean's variance is that of :math:`\log u_g` (Tukey's jackknife;
+Arvesen 1969 for U-statistics).  Variances of groups add, with Welch's degrees of freedom.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+from scipy import stats
+
+from akpsim.errors import InvalidData
+
+SMALLEST_FOR_INTERVAL = 3
+
+
+class Estimate(NamedTuple):
+    """A value, its interval (NaN if there is none), degrees of freedom and the p-value of no effect."""
+
+    value: float
+    lower: float
+    upper: float
+    freedom: float
+    p: float
+
+
+class Spread(NamedTuple):
+    """Log of the mean distance between two members of a group, and the pseudo-values of its members."""
+
+    log_mean: float
+    pseudo: np.ndarray
+
+    @property
+    def variance(self) -> float:
+        """Squared standard error of `log_mean`; NaN for two members."""
+        return float(self.pseudo.var(ddof=1) / len(self.pseudo)) if len(self.pseudo) >= 2 else np.nan
+
+
+def spreads(values: np.ndarray, codes: np.ndarray, groups: list[str]) -> list[Spread]:
+    """Return the spread of each group.
+
+    Parameters
+    ----------
+    values : array, shape (member, member)
+        Distances.
+    codes : array of int, shape (member,)
+        Group of each member, each of two members at least.
+    groups : list of str
+        Names of groups, for messages.
+
+    Raises
+    ------
+    InvalidData
+        If all members of a group are at distance zero, so that no ratio exists.
+    """
+    found = []
+    for code, name in enumerate(groups):
+        members = codes == code
+        inside = values[np.ix_(members, members)]
+        if not inside.any():
+            raise InvalidData(f"all members of group {name} are at distance zero from each other: no ratio exists")
+        found.append(spread(inside))
+    return found
+
+
+def spread(inside: np.ndarray) -> Spread:
+    """Return the spread of a group from the distances between its members."""
+    n = len(inside)
+    rows = inside.sum(axis=1)
+    total = rows.sum()
+    log_mean = np.log(total / (n * (n - 1)))
+    if n < SMALLEST_FOR_INTERVAL:
+        return Spread(float(log_mean), np.array([]))
+    left = np.maximum(total - 2 * rows, 0) / ((n - 1) * (n - 2))
+    with np.errstate(divide="ignore"):
+        pseudo = n * log_mean - (n - 1) * np.log(left)
+    return Spread(float(log_mean), pseudo)
+
+
+def contrast(found: list[Spread], weights: np.ndarray, *, confidence: float = 0.95) -> Estimate:
+    """Return a weighted sum of log mean distances, with Welch's interval.
+
+    The interval is NaN if a group of non-zero weight has fewer than three members, or if nothing varies.
+    """
+    value = float(sum(weight * each.log_mean for weight, each in zip(weights, found, strict=True) if weight))
+    used = [(weight, each) for weight, each in zip(weights, found, strict=True) if weight]
+    parts = np.array([weight**2 * each.variance for weight, each in used])
+    sizes = np.array([len(each.pseudo) for _, each in used])
+    variance = parts.sum()
+    if not np.isfinite(variance) or variance <= 1e-20:
+        return Estimate(value, np.nan, np.nan, np.nan, np.nan)
+    return interval(value, variance, variance**2 / (parts**2 / (sizes - 1)).sum(), confidence=confidence)
+
+
+def interval(value: float, variance: float, freedom: float, *, confidence: float = 0.95) -> Estimate:
+    """Return Student's interval about a value."""
+    error = float(np.sqrt(variance))
+    half = float(stats.t.ppf((1 + confidence) / 2, freedom)) * error
+    p = float(2 * stats.t.sf(abs(value) / error, freedom))
+    return Estimate(value, value - half, value + half, float(freedom), p)
+
+
+def against_reference(number: int, reference: int) -> np.ndarray:
+    """Return the weights that compare the mean of all other groups with the reference."""
+    weights = np.full(number, 1 / (number - 1))
+    weights[reference] = -1
+    return weights
+
+
+def pair_weights(number: int, first: int, second: int) -> np.ndarray:
+    """Return the weights that compare `second` with `first`."""
+    weights = np.zeros(number)
+    weights[first], weights[second] = -1, 1
+    return weights
