@@ -4,12 +4,13 @@ from pathlib import Path
 
 from akpsim.errors import unknown_name
 from akpsim.families.datasets.digits import digits
+from akpsim.families.datasets.folder import folder
 from akpsim.families.datasets.images import Dataset as Dataset
 from akpsim.families.datasets.images import Images as Images
 from akpsim.families.datasets.splits import split_images as split_images
 from akpsim.registry import Registry
 
-DATASETS: Registry[Dataset] = Registry("dataset", [digits])
+DATASETS: Registry[Dataset] = Registry("dataset", [digits, folder])
 
 
 def data_named(name: str) -> dict[str, str]:

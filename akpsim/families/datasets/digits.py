@@ -1,7 +1,6 @@
 """Handwritten digits that scikit-learn ships: 1,797 real images of 8 x 8 pixels, the embedded default."""
 
 import numpy as np
-from sklearn.datasets import load_digits
 
 from akpsim.families.datasets.images import Dataset, Images
 from akpsim.study import Data
@@ -9,6 +8,8 @@ from akpsim.study import Data
 
 def load(data: Data) -> Images:
     """Return the digits with pixels scaled to [0, 1] and ids by their place in scikit-learn's table."""
+    from sklearn.datasets import load_digits  # imports scipy.stats: seconds and 100 MB that other data do not need
+
     bunch = load_digits()
     return Images(
         images=(bunch.images[..., None] / 16).astype(np.float32),

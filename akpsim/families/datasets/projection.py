@@ -6,7 +6,7 @@ percentile to 0 and its high one to 1 and clips.  Colours add: :math:`\min(1, \s
 magenta, which together are all three primaries, overlap in white.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import numpy as np
@@ -70,11 +70,13 @@ def project(stack: Stack, method: str = "max") -> np.ndarray:
             else:  # Welford: no large sums of squares that cancel
                 apart = plane - result[channel]
                 result[channel] += apart / (layer + 1)
-                deviation[channel] += apart * (plane - result[channel])
+                apart *= plane - result[channel]
+                deviation[channel] += apart
     if method == "mean":
         result /= stack.layers
     if deviation is not None:
-        np.sqrt(deviation / stack.layers, out=result)
+        deviation /= stack.layers
+        np.sqrt(deviation, out=result)
     return result
 
 
@@ -91,17 +93,18 @@ def stretched(values: np.ndarray, low: float, high: float) -> np.ndarray:
     if high <= low:
         return np.zeros(values.shape, dtype=np.float32)
     wide: Any = np.result_type(values.dtype, np.float32).type  # float64 where float32 cannot tell neighbours apart
-    scaled: np.ndarray = np.clip((values.astype(wide) - wide(low)) / wide(high - low), 0, 1)
-    return scaled
+    scaled: np.ndarray = values - wide(low) if values.dtype == wide else values.astype(wide) - wide(low)
+    scaled /= wide(high - low)
+    return np.clip(scaled, 0, 1, out=scaled)
 
 
-def coloured(channels: Sequence[np.ndarray], colours: Sequence[str]) -> np.ndarray:
+def coloured(channels: Iterable[np.ndarray], colours: Sequence[str]) -> np.ndarray:
     """Add channels in their colours.
 
     Parameters
     ----------
-    channels : sequence of arrays, shape (height, width)
-        In [0, 1].
+    channels : iterable of arrays, shape (height, width)
+        In [0, 1]; one is in memory at a time if they are made one by one.
     colours : sequence of str
         One name a channel, see `COLOURS`.
 
@@ -109,12 +112,15 @@ def coloured(channels: Sequence[np.ndarray], colours: Sequence[str]) -> np.ndarr
     -------
     array of uint8, shape (height, width, 3)
     """
-    image = np.zeros((*channels[0].shape, 3), dtype=np.float32)
+    image: Any = None
     for channel, colour in zip(channels, colours, strict=True):
+        image = np.zeros((*channel.shape, 3), dtype=np.float32) if image is None else image
         for primary, share in enumerate(COLOURS[colour]):
             if share:
                 image[..., primary] += share * channel
-    pixels: np.ndarray = np.rint(np.minimum(image, 1) * 255).astype(np.uint8)
+    np.minimum(image, 1, out=image)
+    image *= 255
+    pixels: np.ndarray = np.rint(image, out=image).astype(np.uint8)
     return pixels
 
 
@@ -149,4 +155,4 @@ def image_of(
     """
     names = colours_for(stack.channels, colours)
     flat = project(stack, projection)
-    return coloured([stretched(channel, *value_range(channel, percentiles)) for channel in flat], names)
+    return coloured((stretched(channel, *value_range(channel, percentiles)) for channel in flat), names)

@@ -263,7 +263,7 @@ def image_with_row(
             "high": ";".join(f"{high:g}" for _, high in limits),
             "sha256": ";".join(digest(file) for file in job.files),
         }
-    return coloured([stretched(channel, *limit) for channel, limit in zip(flat, limits, strict=False)], names), row
+    return coloured((stretched(channel, *limit) for channel, limit in zip(flat, limits, strict=False)), names), row
 
 
 def digest(path: Path) -> str:
