@@ -9,10 +9,10 @@ from typer.core import TyperGroup
 from akpsim.errors import AkpsimError
 
 from .compare import compare
+from .data import data
 from .list import list_entries
 from .plot import plot
 from .train_family import train_family
-from .data import data
 
 
 class OneLineErrors(TyperGroup):
