@@ -10,7 +10,9 @@ from akpsim.errors import AkpsimError
 
 from .compare import compare
 from .data import data
+from .disperse import disperse
 from .list import list_entries
+from .ordinate import ordinate
 from .plot import plot
 from .train_family import train_family
 
@@ -38,6 +40,8 @@ app = typer.Typer(
 )
 
 app.command("compare")(compare)
+app.command("disperse")(disperse)
+app.command("ordinate")(ordinate)
 
 app.command("train-family")(train_family)
 app.command("plot")(plot)

@@ -1,0 +1,83 @@
+"""Distances between members, from a run, a saved matrix or feature files."""
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+import akpsim
+from akpsim.errors import InvalidData, StoreError
+
+from .arguments import representations_of, run_of
+
+Matrix = Annotated[
+    list[Path] | None,
+    typer.Argument(
+        metavar="[RUN | MATRIX.nc | FILES...]",
+        help="A run folder, a matrix saved by `akpsim compare`, or feature files. By default the newest run in ./runs.",
+        show_default=False,
+    ),
+]
+Metric = Annotated[str, typer.Option(help="See `akpsim list metrics`; not used for a saved matrix.")]
+By = Annotated[str, typer.Option(help="Coordinate that groups the members: family, stress, optimizer ...")]
+Blocks = Annotated[
+    str | None,
+    typer.Option(help="Coordinate inside which labels are permuted: seed, optimizer ...", show_default=False),
+]
+Permutations = Annotated[int, typer.Option(help="Random relabelings; all of them if at most 20,000 exist.")]
+Seed = Annotated[int, typer.Option(help="Seed of the permutations.")]
+
+
+def distances_of(sources: list[Path] | None, *, metric: str, layer: str | None, epoch: int) -> tuple[Any, Any]:
+    """Return distances between members without undefined ones, and the run they come from or None."""
+    saved = _saved(sources)
+    if saved is not None:
+        return without_undefined(akpsim.as_distance(saved)), None
+    representations = representations_of(sources, layer=layer, epoch=epoch)
+    return without_undefined(akpsim.as_distance(akpsim.compare(representations, metric=metric))), run_of(sources)
+
+
+def _saved(sources: list[Path] | None) -> Any:
+    """Return the matrix that `akpsim compare` saved, if that is what was named."""
+    if sources is None or len(sources) != 1 or sources[0].suffix != ".nc":
+        return None
+    try:
+        found = akpsim.open_result(sources[0])
+    except StoreError:
+        return None
+    return found if found.attrs.get("result") in ("similarity", "distance") else None
+
+
+def without_undefined(distances: Any) -> Any:
+    """Return distances without the members that have none, and warn of those on standard error."""
+    defined = ~distances.isnull().all("other").values
+    gone = [str(name) for name in distances["member"].values[~defined]]
+    if gone:
+        typer.echo(f"left out, without a value: {', '.join(gone)}", err=True)
+    if defined.sum() < 2:
+        raise InvalidData(f"{int(defined.sum())} member has a value, two at least are needed")
+    return distances.isel(member=defined, other=defined)
+
+
+def default_path(run: Any, kind: str, distances: Any, by: str | None = None) -> Path:
+    """Return where a result goes that nobody named a place for: in the run's analysis, else here."""
+    layer = distances.coords["layer"].values if "layer" in distances.coords and not distances["layer"].dims else None
+    name = "-".join(str(part).replace("/", "_") for part in (kind, by, layer) if part is not None)
+    return Path(f"{kind}.nc") if run is None else Path(run.path) / "analysis" / f"{name}.nc"
+
+
+def plain(result: Any) -> dict[str, Any]:
+    """Return a result as plain values for JSON; NaN becomes null."""
+    found: dict[str, Any] = {str(key): _value(value) for key, value in result.attrs.items()}
+    for name, variable in {**result.coords, **result.data_vars}.items():
+        found[str(name)] = _nested(variable.values.tolist())
+    return found
+
+
+def _nested(value: Any) -> Any:
+    return [_nested(each) for each in value] if isinstance(value, list) else _value(value)
+
+
+def _value(value: Any) -> Any:
+    value = value.item() if hasattr(value, "item") else value
+    return None if isinstance(value, float) and value != value else value

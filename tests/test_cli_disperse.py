@@ -1,0 +1,69 @@
+"""`akpsim disperse` and `akpsim ordinate` on a saved matrix."""
+
+import json
+
+import numpy as np
+import pytest
+import xarray as xr
+
+import akpsim
+
+
+@pytest.fixture
+def matrix(tmp_path):
+    """CKA between twelve random representations, the second half of which share less of a common one."""
+    rng = np.random.default_rng(0)
+    common = rng.normal(size=(40, 6))
+    noise = np.repeat([0.2, 1.0], 6)[:, None, None] * rng.normal(size=(12, 40, 6))
+    coords = {
+        "member": [f"m{i}" for i in range(12)],
+        "stress": ("member", ["none"] * 6 + ["severe"] * 6),
+        "seed": ("member", list(range(6)) * 2),
+    }
+    reps = xr.DataArray(common + noise, dims=("member", "sample", "neuron"), coords=coords)
+    return akpsim.save(akpsim.compare(reps), tmp_path / "similarity.nc")
+
+
+def test_disperse_prints_the_verdict_with_its_interval_and_saves_the_result(cli, matrix, tmp_path):
+    code, said, _ = cli("disperse", matrix, "--by", "stress", "-o", tmp_path / "dispersion.nc")
+    assert code == 0
+    result = akpsim.open_result(tmp_path / "dispersion.nc")
+    assert result.attrs["sentence"] in said
+    assert "95% interval" in said
+    assert "923 relabelings, complete; smallest attainable 0.0022" in said  # 12! / 6! 6! = 924, two of them extreme
+    assert result.attrs["reference"] == "none"
+    assert float(result.log_ratio) > 0
+
+
+def test_disperse_as_json_has_every_number(cli, matrix, tmp_path):
+    code, said, _ = cli("disperse", matrix, "--blocks", "seed", "--json", "-o", tmp_path / "d.nc")
+    found = json.loads(said)
+    assert code == 0
+    assert found["verdict"] in ("Anna Karenina", "both")
+    assert found["permutations"] == 63  # 2^6 relabelings inside six seeds
+    assert len(found["distance"]) == 12
+
+
+def test_ordinate_says_the_spread_in_the_full_space(cli, matrix, tmp_path):
+    code, said, _ = cli("ordinate", matrix, "-o", tmp_path / "map.nc")
+    result = akpsim.open_result(tmp_path / "map.nc")
+    assert code == 0
+    assert f"severe: mean distance {float(result.full_space_distance[1]):.3f} in the full space" in said
+    assert result.position.dims == ("member", "axis")
+
+
+def test_a_user_error_is_one_line(cli, matrix):
+    assert cli("disperse", matrix, "--by", "famly")[0::2] == (
+        1,
+        "akpsim: unknown coordinate of members for `by` 'famly': There are: member, stress, seed\n",
+    )
+
+
+def test_members_without_a_value_are_left_out_and_named(cli, matrix, tmp_path):
+    saved = akpsim.open_result(matrix)
+    saved.similarity[3, :] = saved.similarity[:, 3] = np.nan
+    path = akpsim.save(saved, tmp_path / "holes.nc")
+    code, _, warned = cli("disperse", path, "-o", tmp_path / "d.nc")
+    assert code == 0
+    assert "left out, without a value: m3" in warned
+    assert akpsim.open_result(tmp_path / "d.nc").sizes["member"] == 11
