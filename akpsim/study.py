@@ -56,11 +56,16 @@ class Data(Section):
 
 
 class Network(Section):
-    """A backbone and a head of dense layers; the last layer, the logits, is added."""
+    """A backbone and a head of dense layers; the last layer, the logits, is added.
+
+    `input_size` is the edge to which images are resized for the backbone; by default what it was made for (299 pixels
+    for Inception v3), or no resizing where it takes any size.
+    """
 
     backbone: str = "none"
     weights: str = "imagenet"
     frozen: bool = True
+    input_size: Annotated[int, Field(ge=1)] | None = None
     dense: Annotated[tuple[Count, ...], Field(min_length=1)] = (64, 32)
     activation: str = "relu"
 

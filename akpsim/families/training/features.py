@@ -1,0 +1,170 @@
+"""Features of a frozen trunk, computed once and kept.
+
+Training a head for 30 epochs shows every image to the trunk 30 times, and a frozen trunk answers the same each time.
+The features are kept in a file named by a hash of everything they depend on: the trunk's architecture, weights and
+preparation, the images' content, the kind of device and torch's version.  A trunk that trains, or images that are
+augmented, have no features to keep, and asking for them is an error.
+"""
+
+import hashlib
+import os
+from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager
+from pathlib import Path
+
+import numpy as np
+import pooch
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from akpsim.errors import InvalidStudy, StoreError
+from akpsim.families.datasets.images import Images
+from akpsim.families.networks.trunks import Trunk
+from akpsim.files import atomic
+from akpsim.progress import Progress
+
+BATCH = 16
+MOST_THREADS = 8
+
+
+def cache_folder() -> Path:
+    """Return where features are kept: ``AKPSIM_CACHE`` if set, else the user's cache folder."""
+    return Path(os.environ.get("AKPSIM_CACHE") or pooch.os_cache("akpsim")) / "features"
+
+
+def cached_features(
+    trunk: Trunk,
+    images: Images | np.ndarray,
+    *,
+    cache: Path | None = None,
+    augmented: bool = False,
+    progress: bool = False,
+    threads: int | None = None,
+) -> Tensor:
+    """Return a frozen trunk's features of images, from the cache if they are there.
+
+    Parameters
+    ----------
+    trunk : Trunk
+        Frozen.
+    images : Images or array, shape (sample, height, width, channel)
+        As they are kept; the trunk prepares them.
+    cache : Path, optional
+        Folder; see `cache_folder` for the default.
+    augmented : bool
+        True if images change from epoch to epoch, which is refused.
+    progress : bool
+        Show how far it is.
+    threads : int, optional
+        Batches computed at the same time; by default one a usable core, at most 8.  The bits do not depend on it.
+
+    Returns
+    -------
+    Tensor, shape (sample, feature)
+        float32 on the CPU.
+
+    Raises
+    ------
+    InvalidStudy
+        If the trunk trains or the images are augmented.
+    StoreError
+        If the folder cannot be written.
+    """
+    if trunk.trains:
+        raise InvalidStudy(f"features of {trunk.name} cannot be cached while it trains: write frozen = true")
+    if augmented:
+        raise InvalidStudy(f"features of {trunk.name} cannot be cached: augmented images differ in each epoch")
+    array = images.images if isinstance(images, Images) else images
+    key = features_key(trunk, array)
+    path = (cache or cache_folder()) / f"{trunk.name}-{key}.safetensors"
+    found = _read(path, key=key, shape=(len(array), trunk.features))
+    if found is not None:
+        return found
+    _check_writable(path.parent)
+    threads = threads or min(usable_cores(), MOST_THREADS)
+    computed = compute_features(trunk, array, threads=threads, progress=progress)
+    with atomic(path) as temporary:
+        save_file({"features": computed}, temporary, metadata={"key": key})
+    return computed
+
+
+def compute_features(trunk: Trunk, images: np.ndarray, *, threads: int = 1, progress: bool = False) -> Tensor:
+    """Return a trunk's features of images (sample, height, width, channel), in evaluation mode, without gradients.
+
+    Every batch of 16 is computed by one thread alone, so that the number of threads does not change a bit.
+    """
+    device = _device(trunk)
+    parts = range(0, len(images), BATCH)
+    trunk.module.eval()
+
+    def forward(start: int) -> Tensor:
+        with torch.no_grad():
+            features: Tensor = trunk.module(trunk.prepare(images[start : start + BATCH]).to(device))
+        return features.cpu()
+
+    computed = []
+    with (
+        one_thread_each(),
+        ThreadPoolExecutor(threads) as pool,
+        Progress("trunk", total=len(parts), show=progress) as bar,
+    ):
+        for features in pool.map(forward, parts):
+            computed.append(features)
+            bar.advance()
+    return torch.cat(computed) if computed else torch.empty(0, trunk.features)
+
+
+def features_key(trunk: Trunk, images: np.ndarray) -> str:
+    """Return the hash of everything that the features depend on."""
+    digest = hashlib.blake2b(digest_size=16)
+    digest.update(f"{trunk.key} {_device(trunk).type} {torch.__version__} {images.shape} {images.dtype}".encode())
+    digest.update(np.ascontiguousarray(images).data)
+    return digest.hexdigest()
+
+
+@contextmanager
+def one_thread_each() -> Iterator[None]:
+    """Let torch use one thread for each operation, and as many as before afterwards."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+def usable_cores() -> int:
+    """Return how many cores this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def _device(trunk: Trunk) -> torch.device:
+    return next((parameter.device for parameter in trunk.module.parameters()), torch.device("cpu"))
+
+
+def _read(path: Path, *, key: str, shape: tuple[int, int]) -> Tensor | None:
+    """Return the features in a file, or None if it is absent or not what its name says, so that it is made anew."""
+    try:
+        with safe_open(path, framework="pt") as file:
+            if (file.metadata() or {}).get("key") != key:
+                return None
+            features: Tensor = file.get_tensor("features")
+    except (OSError, SafetensorError):
+        return None
+    return features if features.shape == shape else None
+
+
+def _check_writable(folder: Path) -> None:
+    """Say before the work, not after it, that its result cannot be kept."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        reason = error.strerror or error
+    else:
+        if os.access(folder, os.W_OK):
+            return
+        reason = "no permission"
+    raise StoreError(f"cannot write features to {folder} ({reason}); set AKPSIM_CACHE to a folder of yours")

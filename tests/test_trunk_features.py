@@ -1,0 +1,116 @@
+"""Features are computed once, kept under what they depend on, and refused where they would be wrong."""
+
+import dataclasses
+
+import numpy as np
+import pytest
+import torch
+
+from akpsim.errors import InvalidStudy, StoreError
+from akpsim.families.datasets.images import Images
+from akpsim.families.networks.trunks import build_trunk
+from akpsim.families.training.features import cache_folder, cached_features, compute_features
+from akpsim.study import Network
+
+
+def some_images(count=40, seed=0):
+    pixels = np.random.default_rng(seed).integers(0, 256, (count, 32, 32, 3), dtype=np.uint8)
+    return Images(pixels, np.arange(count) % 2, ("a", "b"), np.arange(count).astype(str))
+
+
+def build(seed=0, **network):
+    network = {"backbone": "squeezenet1_1", "weights": "random", "input_size": 32} | network
+    return build_trunk(Network(**network), images=some_images(), generator=torch.Generator().manual_seed(seed))
+
+
+@pytest.fixture(scope="module")
+def trunk():
+    return build()
+
+
+@pytest.fixture
+def calls(trunk):
+    """Batches that go through the trunk."""
+    seen = []
+    handle = trunk.module.register_forward_hook(lambda module, inputs, output: seen.append(len(output)))
+    yield seen
+    handle.remove()
+
+
+def test_features_are_computed_once(trunk, calls, tmp_path):
+    first = cached_features(trunk, some_images(), cache=tmp_path)
+    assert sorted(calls) == [8, 16, 16]
+    again = cached_features(trunk, some_images().images, cache=tmp_path)
+    assert sum(calls) == 40
+    assert torch.equal(first, again)
+    assert (first.shape, first.dtype) == ((40, trunk.features), torch.float32)
+    assert [path.suffix for path in tmp_path.iterdir()] == [".safetensors"]
+
+
+def test_features_are_those_of_the_trunk(trunk, tmp_path):
+    images = some_images()
+    with torch.no_grad():
+        expected = trunk.module(trunk.prepare(images.images))
+    torch.testing.assert_close(cached_features(trunk, images, cache=tmp_path), expected, rtol=1e-4, atol=1e-5)
+
+
+def test_other_images_other_weights_or_another_size_are_computed_anew(trunk, tmp_path):
+    images = some_images()
+    one_pixel = dataclasses.replace(images, images=images.images.copy())
+    one_pixel.images[3, 0, 0, 0] ^= 1
+    found = [
+        cached_features(trunk, images, cache=tmp_path),
+        cached_features(trunk, one_pixel, cache=tmp_path),
+        cached_features(build(seed=1), images, cache=tmp_path),
+        cached_features(build(input_size=40), images, cache=tmp_path),
+    ]
+    assert len(list(tmp_path.iterdir())) == 4
+    assert not any(torch.equal(a, b) for i, a in enumerate(found) for b in found[:i])
+
+
+def test_the_number_of_threads_changes_no_bit(trunk):
+    images = some_images().images
+    threads_before = torch.get_num_threads()
+    assert torch.equal(compute_features(trunk, images, threads=1), compute_features(trunk, images, threads=3))
+    assert torch.get_num_threads() == threads_before
+
+
+def test_a_damaged_file_is_made_anew(trunk, tmp_path):
+    first = cached_features(trunk, some_images(), cache=tmp_path)
+    (file,) = tmp_path.iterdir()
+    whole = file.read_bytes()
+    for damaged in (b"", whole[:100], whole[:-100]):
+        file.write_bytes(damaged)
+        assert torch.equal(cached_features(trunk, some_images(), cache=tmp_path), first)
+        assert file.read_bytes() == whole
+
+
+def test_a_trunk_that_trains_or_augmented_images_are_refused(trunk, calls, tmp_path):
+    with pytest.raises(InvalidStudy, match="features of squeezenet1_1 cannot be cached while it trains"):
+        cached_features(build(frozen=False), some_images(), cache=tmp_path)
+    with pytest.raises(InvalidStudy, match="augmented images differ in each epoch"):
+        cached_features(trunk, some_images(), cache=tmp_path, augmented=True)
+    assert not calls
+    assert not list(tmp_path.iterdir())
+
+
+def test_a_folder_that_cannot_be_written_is_said_before_the_work(trunk, calls, tmp_path):
+    (tmp_path / "file").write_text("in the way")
+    with pytest.raises(StoreError, match=r"cannot write features to .*file.*set AKPSIM_CACHE to a folder of yours"):
+        cached_features(trunk, some_images(), cache=tmp_path / "file")
+    assert not calls
+
+
+def test_the_folder_is_the_users_own(monkeypatch, tmp_path):
+    monkeypatch.setenv("AKPSIM_CACHE", str(tmp_path))
+    assert cache_folder() == tmp_path / "features"
+    monkeypatch.delenv("AKPSIM_CACHE")
+    assert cache_folder().parts[-2:] == ("akpsim", "features")
+
+
+def test_pixels_have_features_too(tmp_path):
+    images = some_images()
+    pixels = build_trunk(Network(), images=images, generator=torch.Generator())
+    found = cached_features(pixels, images, cache=tmp_path)
+    assert found.shape == (40, 32 * 32 * 3)
+    assert found.max() <= 1
