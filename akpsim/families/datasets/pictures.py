@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from akpsim.errors import InvalidData
+from akpsim.families.datasets.duplicates import SIDE, equal_pairs, fingerprint, groups_of, near_pairs
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".tif", ".tiff")
 """What counts as a picture; every other file is passed over."""
@@ -73,12 +74,14 @@ def resized(pixels: np.ndarray, size: int) -> np.ndarray:
     return np.asarray(Image.fromarray(pixels).resize((size, size), Image.Resampling.BILINEAR))
 
 
-def fingerprint(pixels: np.ndarray) -> str:
+def content_hash(pixels: np.ndarray) -> str:
     """Return a hash of what a picture shows: equal for the same pixels in different files."""
     return hashlib.sha256(f"{pixels.shape}{pixels.dtype}".encode() + np.ascontiguousarray(pixels).tobytes()).hexdigest()
 
 
-def read_pictures(paths: list[Path], ids: list[str], *, image_size: int | None) -> tuple[np.ndarray, np.ndarray]:
+def read_pictures(
+    paths: list[Path], ids: list[str], labels: np.ndarray, *, image_size: int | None
+) -> tuple[np.ndarray, np.ndarray]:
     """Read pictures into one array.
 
     Parameters
@@ -86,6 +89,7 @@ def read_pictures(paths: list[Path], ids: list[str], *, image_size: int | None) 
     paths : list of Path
     ids : list of str
         Their names in messages.
+    labels : array of int, shape (sample,)
     image_size : int, optional
         Scale to a square of this side; without it all must have the size of the first.
 
@@ -93,14 +97,15 @@ def read_pictures(paths: list[Path], ids: list[str], *, image_size: int | None) 
     -------
     images : array of uint8, shape (sample, height, width, 3)
     groups : array of int64, shape (sample,)
-        Equal for pictures whose pixels are equal.
+        Equal for pictures with the same pixels, and for near-duplicates of one class: those of two classes may be
+        alike without being copies, which `akpsim data verify` shows.
     """
     images: Any = None
-    seen: dict[str, int] = {}
-    groups = np.empty(len(paths), dtype=np.int64)
+    hashes, prints = [], np.empty((len(paths), SIDE, SIDE, 3), dtype=np.float32)
     for index, path in enumerate(paths):
         pixels = read_picture(path)
-        groups[index] = seen.setdefault(fingerprint(pixels), len(seen))
+        hashes.append(content_hash(pixels))
+        prints[index] = fingerprint(pixels)
         pixels = pixels if image_size is None else resized(pixels, image_size)
         if images is None:
             images = np.empty((len(paths), *pixels.shape), dtype=np.uint8)
@@ -110,7 +115,8 @@ def read_pictures(paths: list[Path], ids: list[str], *, image_size: int | None) 
                 f"{shape_text(images[0])}; set `image_size`"
             )
         images[index] = pixels
-    return images, groups
+    near = [pair for pair in near_pairs(prints) if labels[pair[0]] == labels[pair[1]]]
+    return images, groups_of(len(paths), equal_pairs(hashes) + near)
 
 
 def shape_text(pixels: np.ndarray) -> str:
