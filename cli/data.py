@@ -79,3 +79,48 @@ def stack(
 def flat_channel(row: dict[str, str]) -> bool:
     """Tell whether a channel of an image had nothing to stretch."""
     return any(low == high for low, high in zip(row["low"].split(";"), row["high"].split(";"), strict=True))
+
+
+@data.command("verify")
+def verify(
+    folder: Annotated[Path, typer.Argument(help="A folder with one sub-folder a class.")],
+    as_json: Json = False,
+) -> None:
+    """Count the images of a folder; find damaged files, copies, and copies across classes (exit code 1).
+
+    For example:
+
+        akpsim data verify images/
+    """
+    from dataclasses import asdict
+
+    from akpsim.families.datasets.verify import verify_folder
+
+    found = verify_folder(folder, show=not as_json)
+    if as_json:
+        typer.echo(json.dumps(asdict(found) | {"sound": found.sound}))
+    else:
+        total = sum(found.counts.values())
+        shares = ", ".join(f"{name} {count} ({count / total:.0%})" for name, count in found.counts.items())
+        typer.echo(f"{folder}: {total} images: {shares}")
+        several = f"{len(found.sizes)} sizes, most often " if len(found.sizes) > 1 else ""
+        typer.echo(f"size: {several}{next(iter(found.sizes), 'unknown')}")
+        typer.echo(f"damaged: {len(found.damaged)}")
+        list_some(found.damaged)
+        typer.echo(f"groups of equal images: {len(found.exact)}")
+        list_some([" = ".join(names) for names in found.exact])
+        near = f"{len(found.near)}" if found.searched else "not looked for among so many images"
+        typer.echo(f"pairs of nearly equal images: {near}")
+        list_some([" ~ ".join(names) for names in found.near])
+        typer.echo(f"copies across classes or parts of a split: {len(found.across)}")
+        list_some(found.across)
+    if not found.sound:
+        raise typer.Exit(1)
+
+
+def list_some(lines: list[str], most: int = 10) -> None:
+    """Print the first few lines, indented, and how many more there are."""
+    for line in lines[:most]:
+        typer.echo(f"  {line}")
+    if len(lines) > most:
+        typer.echo(f"  and {len(lines) - most} more; --json lists all")

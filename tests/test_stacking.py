@@ -11,7 +11,9 @@ from pathlib import Path
 import numpy as np
 import pytest
 import tifffile
+from akpsim_cli.main import app
 from PIL import Image
+from typer.testing import CliRunner
 
 from akpsim.errors import AkpsimError, InvalidData, StoreError
 from akpsim.families.datasets.folder import load_folder
@@ -194,27 +196,16 @@ def test_input_that_cannot_be_used_is_said_in_a_sentence(scans, tmp_path):
     assert [path.name for path in sorted(tmp_path.iterdir())] == ["empty", "scans"]
 
 
-def run_cli(capsys, *arguments):
-    """Run a command in this process; return its exit code and what it said."""
-    from akpsim_cli.main import app
-
-    try:
-        code = app([str(argument) for argument in arguments], standalone_mode=False)
-    except SystemExit as stop:
-        code = stop.code
-    said = capsys.readouterr()
-    return code or 0, said.out, said.err
-
-
-def test_the_command_says_what_it_made(scans, tmp_path, capsys):
-    code, out, _ = run_cli(capsys, "data", "stack", scans, tmp_path / "out")
-    assert code == 0
-    assert f"{tmp_path / 'out'}: 4 images: healthy 2, tumour ü 2" in out
-    code, out, _ = run_cli(capsys, "data", "stack", scans, tmp_path / "json", "--json")
-    assert json.loads(out)["images"] == rows_of(tmp_path / "json")
-    code, out, err = run_cli(capsys, "data", "stack", scans, tmp_path / "json")
-    assert (code, err.count("\n")) == (1, 1)
-    assert err.startswith("akpsim: ")
+def test_the_command_says_what_it_made(scans, tmp_path):
+    runner = CliRunner()
+    result = runner.invoke(app, ["data", "stack", str(scans), str(tmp_path / "out")])
+    assert result.exit_code == 0
+    assert f"{tmp_path / 'out'}: 4 images: healthy 2, tumour ü 2" in result.stdout
+    result = runner.invoke(app, ["data", "stack", str(scans), str(tmp_path / "json"), "--json"])
+    assert json.loads(result.stdout)["images"] == rows_of(tmp_path / "json")
+    result = runner.invoke(app, ["data", "stack", str(scans), str(tmp_path / "json")])
+    assert (result.exit_code, result.stderr.count("\n")) == (1, 1)
+    assert result.stderr.startswith("akpsim: ")
 
 
 def test_neither_the_command_nor_its_modules_import_torch():

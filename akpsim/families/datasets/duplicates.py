@@ -34,7 +34,8 @@ def unit(rows: np.ndarray, *, centre: bool = False) -> np.ndarray:
     """Return rows scaled to norm one; a row without contrast becomes zero."""
     rows = rows - rows.mean(axis=1, keepdims=True) if centre else rows
     norms = np.linalg.norm(rows, axis=1, keepdims=True)
-    return np.divide(rows, norms, out=np.zeros_like(rows), where=norms > 1e-6)
+    scaled: np.ndarray = np.divide(rows, norms, out=np.zeros_like(rows), where=norms > 1e-6)
+    return scaled
 
 
 def near_pairs(fingerprints: np.ndarray) -> list[tuple[int, int]]:

@@ -1,10 +1,12 @@
 """A folder with one sub-folder a class."""
 
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 
 from akpsim.errors import InvalidData
+from akpsim.families.datasets.given import PART_NAMES, complete_split, with_class_map
 from akpsim.families.datasets.images import Dataset, Images
 from akpsim.families.datasets.pictures import SUFFIXES, is_picture, read_pictures
 from akpsim.study import Data
@@ -17,13 +19,14 @@ def load_folder(data: Data) -> Images:
     ----------
     data : Data
         `path`, the folder: every PNG, JPEG or TIFF below a sub-folder is an image of that class, other files and
-        hidden ones are passed over.  `image_size` scales to a square; without it all sizes must agree.
+        hidden ones are passed over.  If the sub-folders are called train, validation, test (or probe), they are the
+        split, and the classes are one level below.  `image_size` scales to a square; without it all sizes must agree.
 
     Returns
     -------
     Images
-        Classes and images in the order of their names; ids are paths below the folder with forward slashes; exact
-        duplicates share a group.
+        Classes and images in the order of their names; ids are paths below the folder with forward slashes; copies
+        share a group.
 
     Raises
     ------
@@ -34,18 +37,43 @@ def load_folder(data: Data) -> Images:
     if data.path is None:
         raise InvalidData("the data set 'folder' needs `path`, a folder with one sub-folder a class")
     root = Path(data.path).expanduser()
-    members = class_members(root)
-    classes = tuple(members)
+    files = labelled_files(root)
+    classes = tuple(sorted({file.label for file in files}))
     if len(classes) < 2:
         raise InvalidData(f"{root} holds one class, {classes[0]!r}; two sub-folders with images are the least")
-    for name, paths in members.items():
-        if len(paths) < 2:
+    labels = np.array([classes.index(file.label) for file in files], dtype=np.int64)
+    for name, count in zip(classes, np.bincount(labels), strict=True):
+        if count < 2:
             raise InvalidData(f"{root}: class {name!r} has one image; each class needs at least two")
-    paths = [path for name in classes for path in members[name]]
-    ids = [path.relative_to(root).as_posix() for path in paths]
-    images, groups = read_pictures(paths, ids, image_size=data.image_size)
-    labels = np.repeat(np.arange(len(classes)), [len(members[name]) for name in classes]).astype(np.int64)
-    return Images(images, labels, classes, np.array(ids), groups=groups, source=f"folder {root.name}")
+    ids = [file.path.relative_to(root).as_posix() for file in files]
+    images, groups = read_pictures([file.path for file in files], ids, labels, image_size=data.image_size)
+    split = np.array([file.part for file in files]) if files[0].part else None
+    if split is not None:
+        split = complete_split(split, labels, groups, seed=data.seed)
+    source = f"folder {root.resolve().name}"
+    return with_class_map(Images(images, labels, classes, np.array(ids), groups, split, source=source), data)
+
+
+@dataclass(frozen=True)
+class LabelledFile:
+    """A picture, its class, and its part of the split (empty if the folder has none)."""
+
+    path: Path
+    label: str
+    part: str = ""
+
+
+def labelled_files(root: Path) -> list[LabelledFile]:
+    """Return the pictures below a folder with their classes, and their parts if the sub-folders are a split."""
+    members = class_members(root)
+    if set(map(str.lower, members)) <= set(PART_NAMES):
+        return [
+            LabelledFile(path, label, part)
+            for part in members
+            for label, paths in class_members(root / part).items()
+            for path in paths
+        ]
+    return [LabelledFile(path, label) for label, paths in members.items() for path in paths]
 
 
 def class_members(root: Path) -> dict[str, list[Path]]:
