@@ -230,6 +230,7 @@ class Run:
 
         layer = self._layer(layer)
         blocks: list[Any] = []
+        found_epochs: list[int] = []
         samples = np.array([], dtype=object)
         for name in self.names:
             with open_member(self.file(name)) as file:
@@ -237,12 +238,14 @@ class Run:
                 epochs = np.asarray(group["epoch"][:])
                 shape = group["activation"].shape[1:]
                 samples = group["sample"][:]
-            block = StoredActivation(self.file(name), layer, self._epoch_index(epochs, epoch, name), shape)
+            index = self._epoch_index(epochs, epoch, name)
+            found_epochs.append(int(epochs[index]))
+            block = StoredActivation(self.file(name), layer, index, shape)
             blocks.append(da.from_array(block, chunks=(-1, -1), lock=one_reader, asarray=False, name=False))
         found = xr.DataArray(
             da.stack(blocks),
             dims=("member", "sample", "neuron"),
-            coords={"sample": samples.astype(str), "layer": layer, "epoch": epoch},
+            coords={"sample": samples.astype(str), "layer": layer, "epoch": one_or_all(found_epochs)},
             name="activation",
             attrs={"source": str(self.path), "study": self.manifest["study"]},
         )
@@ -256,6 +259,11 @@ class Run:
             captured = ", ".join(map(str, epochs))
             raise StoreError(f"epoch {epoch} of {member} was not captured; there are: {captured}")
         return int(found[0])
+
+
+def one_or_all(epochs: list[int]) -> Any:
+    """Return the epoch that all members share, or one a member where they differ."""
+    return epochs[0] if len(set(epochs)) == 1 else ("member", epochs)
 
 
 def open_run(path: Path | str | None = None) -> Run:

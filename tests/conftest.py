@@ -22,7 +22,7 @@ TINY = {
     "name": "tiny",
     "members": 2,
     "network": {"backbone": "none", "dense": [16, 8]},
-    "training": {"epochs": 3, "batch_size": 64},
+    "training": {"epochs": 3, "batch_size": 64, "learning_rate": 0.02},
     "capture": {"epochs": [0, 1, -1], "populations": 10},
     "families": [
         {"name": "baseline"},
@@ -40,12 +40,19 @@ TINY = {
 
 
 @pytest.fixture(scope="session")
-def tiny_run(tmp_path_factory: pytest.TempPathFactory, cache_folder: Path):
-    """A run of two families of two members on digits, trained in about a second; do not write into it."""
+def tiny_study():
+    """Two families of two small heads on digits, three epochs."""
     from akpsim import load_study
+
+    return load_study(TINY)
+
+
+@pytest.fixture(scope="session")
+def tiny_run(tiny_study, tmp_path_factory: pytest.TempPathFactory, cache_folder: Path):
+    """A run of `tiny_study`, trained in about a second; do not write into it."""
     from akpsim.families import train_family
 
-    return train_family(load_study(TINY), tmp_path_factory.mktemp("runs") / "tiny")
+    return train_family(tiny_study, tmp_path_factory.mktemp("runs") / "tiny")
 
 
 @pytest.fixture

@@ -22,7 +22,7 @@ class Dense(nn.Module):
 
     def __init__(self, inputs: int, outputs: int, *, activation: str) -> None:
         super().__init__()
-        self.linear = nn.Linear(inputs, outputs)
+        self.linear = nn.utils.skip_init(nn.Linear, inputs, outputs)  # Head draws, from its own stream
         self.swap(activation)
 
     def swap(self, activation: str, *, strength: float = 1.0) -> None:
@@ -75,7 +75,7 @@ class Head(nn.Sequential):
             nn.init.zeros_(layer.linear.bias)
             self.add_module(f"dense_{number}", layer)
             width = outputs
-        logits = nn.Linear(width, classes)
+        logits = nn.utils.skip_init(nn.Linear, width, classes)
         INITIALIZERS["glorot_uniform"](logits.weight, generator)
         nn.init.zeros_(logits.bias)
         self.add_module("logits", logits)

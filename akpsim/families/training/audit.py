@@ -61,16 +61,17 @@ class Audit:
         training = self.training
         network, x = training.network, training.data.inputs[:BATCH]
         network.eval()
-        losses = training.loss(logits := network(x), training.labels[:BATCH])
+        logits = network(x)
+        loss = training.loss(logits, training.labels[:BATCH]).mean()
         parameters = [p for p in network.parameters() if p.requires_grad]
-        gradients = torch.autograd.grad(losses.mean(), parameters, allow_unused=True, materialize_grads=True)
+        gradients = torch.autograd.grad(loss, parameters, allow_unused=True, materialize_grads=True)
         hits = (logits.argmax(1) == training.data.labels[:BATCH]).double().mean()
         with hooked({"layer": self.layer}) as recorder, torch.inference_mode():
             for batch in self.probe.split(BATCH):
                 recorder.new_pass()
                 network(batch)
         gradient = torch.cat([g.flatten() for g in gradients]).double()
-        return float(losses.mean()), float(hits), gradient, recorder.arrays()["layer"]
+        return loss.item(), float(hits), gradient, recorder.arrays()["layer"]
 
     def table(self) -> dict[str, np.ndarray]:
         """Return the record as columns; empty if nothing happened."""

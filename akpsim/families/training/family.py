@@ -81,8 +81,7 @@ def train_family(
     failures = train_missing(study, missing, prepared, out, show=show)
     write_manifest(study, out, failures=failures)
     if failures:
-        reasons = "; ".join(f"{name}: {reason}" for name, reason in failures.items())
-        raise MemberFailed(f"{len(failures)} of {len(members)} members failed ({reasons}); the others are complete")
+        raise MemberFailed(f"{len(failures)} of {len(members)} members failed: {by_reason(failures)}")
     return Run(out)
 
 
@@ -101,6 +100,14 @@ def train_missing(study: Study, missing: list[Member], prepared: Prepared, out: 
             except Exception as error:
                 failures[member.name] = f"{type(error).__name__}: {error}"
     return failures
+
+
+def by_reason(failures: dict[str, str]) -> str:
+    """Say each reason once, with the members it befell."""
+    befell: dict[str, list[str]] = {}
+    for name, reason in failures.items():
+        befell.setdefault(reason, []).append(name)
+    return "; ".join(f"{reason} ({', '.join(names)})" for reason, names in befell.items())
 
 
 def rehearse(study: Study, prepared: Prepared) -> None:

@@ -118,7 +118,7 @@ class Work:
 
     def captured_layers(self) -> dict[str, nn.Module]:
         """Return the modules to capture; those of a frozen trunk were captured once for all members."""
-        named = {name: module for name, module in self.head.named_modules() if name}
+        named = dict(self.head.named_children())
         if self.prepared.trained:
             trunk: nn.Module = self.network.get_submodule("0")
             named = {name: module for name, module in trunk.named_modules() if name} | named
@@ -200,10 +200,8 @@ class Work:
         probe, test = self.prepared.parts["probe"], self.prepared.parts["test"]
         for layer, values in self.prepared.trunk_activations.items():
             writer.activation(layer, 0, values, epochs=(0,), samples=probe.ids)
-        columns = zip(*self.history, strict=True)
-        writer.table(
-            "history", "epoch", {"epoch": np.arange(self.epochs + 1), **dict(zip(HISTORY, columns, strict=True))}
-        )
+        history = dict(zip(HISTORY, np.array(self.history).T, strict=True))
+        writer.table("history", "epoch", {"epoch": np.arange(self.epochs + 1), **history})
         writer.table("audit", "event", self.audit.table())
         if self.summaries is not None:
             for layer in self.head.hidden:

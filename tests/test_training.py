@@ -1,0 +1,178 @@
+"""Training families: the same bits each time, only what is missing, and what failed is said by name."""
+
+import shutil
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+import torch
+import xarray as xr
+
+from akpsim import AkpsimError, load_study, open_run
+from akpsim.families import PERTURBATIONS, Perturbation, null_perturbations, train_family
+
+GROUPS = ("history", "audit", "test", "activations/dense_1", "activations/dense_2", "populations/dense_1")
+
+
+def variables(run, member):
+    """Return every variable of a member's file, by group and name."""
+    found = {}
+    for group in GROUPS:
+        with xr.open_dataset(run.file(member), group=group) as table:
+            found |= {f"{group}/{name}": values.values for name, values in table.variables.items()}
+    return found
+
+
+def same(left, right):
+    return left.keys() == right.keys() and all(
+        np.array_equal(left[key], right[key], equal_nan=left[key].dtype.kind == "f") for key in left
+    )
+
+
+def test_two_runs_of_a_study_are_the_same_bit_for_bit(tiny_run, tiny_study, tmp_path):
+    again = train_family(tiny_study, tmp_path / "again")
+    assert again.names == tiny_run.names
+    for member in again.names:
+        assert same(variables(again, member), variables(tiny_run, member))
+
+
+def test_another_seed_is_another_network(tiny_run):
+    assert not same(variables(tiny_run, "baseline-0"), variables(tiny_run, "baseline-1"))
+
+
+def test_families_with_the_same_seed_start_from_the_same_weights(tiny_run):
+    start = tiny_run.representations("dense_2", epoch=0)
+    assert np.array_equal(start.sel(member="baseline-0").values, start.sel(member="noisy-0").values)
+
+
+def test_streams_that_a_family_does_not_vary_are_the_same_for_all_members(tmp_path, cache_folder):
+    study = {
+        "members": 2,
+        "network": {"dense": [8]},
+        "training": {"epochs": 1, "batch_size": 256},
+        "families": [{"name": "fixed", "vary": ["perturbation"]}],
+    }
+    run = train_family(load_study(study), tmp_path / "run")
+    first, second = run.representations("dense_1").values
+    assert np.array_equal(first, second)
+
+
+def test_running_again_trains_only_what_is_missing(tiny_run, tiny_study, tmp_path):
+    shutil.copytree(tiny_run.path, tmp_path / "run")
+    lost = tmp_path / "run" / "members" / "noisy-1.nc"
+    cut = tmp_path / "run" / "members" / "noisy-0.nc"
+    kept = tmp_path / "run" / "members" / "baseline-0.nc"
+    lost.unlink()
+    cut.write_bytes(cut.read_bytes()[:1000])
+    before = kept.stat().st_mtime_ns
+    said = []
+    run = train_family(tiny_study, tmp_path / "run", note=said.append)
+    assert "2 of 4 members are complete, training the rest" in said[0]
+    assert kept.stat().st_mtime_ns == before
+    for member in ("noisy-0", "noisy-1"):
+        assert same(variables(run, member), variables(tiny_run, member))
+    train_family(tiny_study, tmp_path / "run", note=said.append)
+    assert said[-1].endswith("all 4 members are complete")
+
+
+def test_a_run_killed_in_the_middle_and_started_again_equals_one_that_was_not(tiny_run, tiny_study, tmp_path):
+    (tmp_path / "tiny.toml").write_text(tiny_study.to_toml())
+    out = tmp_path / "run"
+    command = [sys.executable, "-m", "akpsim_cli.main", "train-family", str(tmp_path / "tiny.toml"), "--out", str(out)]
+    process = subprocess.Popen(command, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
+    while process.poll() is None and not list(out.glob("members/*.nc")):
+        time.sleep(0.01)
+    process.send_signal(signal.SIGKILL)
+    process.wait()
+    run = train_family(tiny_study, out)
+    assert run.names == tiny_run.names
+    assert all(same(variables(run, member), variables(tiny_run, member)) for member in run.names)
+    assert not list(out.rglob("*.partial*"))
+
+
+def test_a_changed_study_under_an_existing_run_is_refused_and_the_difference_named(tiny_run, tiny_study, tmp_path):
+    shutil.copytree(tiny_run.path, tmp_path / "run")
+    changed = load_study(tiny_study.model_dump(mode="json"), training__batch_size=65)
+    with pytest.raises(AkpsimError, match=r"holds another study \(`training.batch_size` is 64 there and 65 now\)"):
+        train_family(changed, tmp_path / "run")
+    fresh = train_family(changed, tmp_path / "run", fresh=True)
+    assert fresh.study.training.batch_size == 65
+
+
+def test_a_folder_of_something_else_is_left_alone(tmp_path, tiny_study):
+    (tmp_path / "thesis.tex").write_text("precious")
+    with pytest.raises(AkpsimError, match="exists and is no run folder; choose another with --out"):
+        train_family(tiny_study, tmp_path, fresh=True)
+    assert (tmp_path / "thesis.tex").read_text() == "precious"
+
+
+def test_a_member_that_fails_is_named_and_the_others_finish(tiny_study, tmp_path, monkeypatch):
+    def explode(gradients_of, moment):
+        if moment.epoch == 2 and moment.generator.initial_seed() == bad_seed:
+            raise FloatingPointError("boom")
+
+    from akpsim.families.training.streams import stream
+
+    bad_seed = stream(1, "perturbation", 0).initial_seed()
+    monkeypatch.setitem(PERTURBATIONS, "explode", Perturbation("explode", "gradients", explode, "fails"))
+    study = load_study(
+        tiny_study.model_dump(mode="json")
+        | {"families": [{"name": "f", "perturbations": [{"name": "explode", "start": 1}]}], "members": 3}
+    )
+    with pytest.raises(AkpsimError, match=r"1 of 3 members failed: FloatingPointError: boom \(f-1\)"):
+        train_family(study, tmp_path / "run")
+    run = open_run(tmp_path / "run")
+    assert run.names == ["f-0", "f-2"]
+    assert run.manifest["members"]["f-1"] == {"state": "failed", "reason": "FloatingPointError: boom"}
+
+
+def test_noise_on_labels_hurts_and_the_baseline_learns(tiny_run):
+    accuracy = tiny_run.members.accuracy
+    assert float(accuracy[:2].min()) > 0.6
+    assert float(accuracy[2:].max()) < float(accuracy[:2].min())
+
+
+def test_training_accuracy_is_against_the_true_labels(tmp_path, cache_folder):
+    study = {
+        "members": 1,
+        "network": {"dense": [32]},
+        "training": {"epochs": 6, "learning_rate": 0.01},
+        "families": [{"name": "noisy", "perturbations": [{"name": "label_noise", "strength": 0.5}]}],
+    }
+    run = train_family(load_study(study), tmp_path / "run")
+    # Half of the labels are wrong: a network that has not learnt them by heart agrees with half of them at most.
+    assert run.history.train_accuracy.values[0, -1] > 0.65
+
+
+def test_the_loss_swap_is_reported_as_null_and_the_activation_swap_is_not(tmp_path, cache_folder):
+    poisson = {"name": "swap_loss", "order": ["poisson"], "at": [2], "optimizer_state": "reset"}
+    study = {
+        "members": 1,
+        "network": {"dense": [16, 8]},
+        "training": {"epochs": 2},
+        "families": [
+            {"name": "loss", "perturbations": [poisson]},
+            {"name": "accident", "perturbations": [poisson | {"labels": "broadcast"}]},
+            {"name": "activation", "perturbations": [{"name": "swap_activation", "order": ["tanh"], "at": [2]}]},
+        ],
+    }
+    run = train_family(load_study(study), tmp_path / "run")
+    lines = null_perturbations(run)
+    assert len(lines) == 1
+    assert lines[0].startswith("loss: swap_loss is no perturbation")
+    audit = run.table("audit")
+    ratio = dict(zip(audit.family.values, audit.gradient_norm_ratio.values[:, 0], strict=True))
+    assert ratio["loss"] == pytest.approx(1 / 10, rel=1e-5)  # Poisson's gradient is 1/classes of cross-entropy's
+    cka = dict(zip(audit.family.values, audit.cka.values[:, 0], strict=True))
+    assert cka["loss"] == pytest.approx(1)
+    assert cka["activation"] < 0.99
+
+
+def test_weights_of_another_seed_do_not_move_the_global_generator(tiny_study, tmp_path):
+    torch.manual_seed(5)
+    before = torch.get_rng_state()
+    train_family(load_study(tiny_study.model_dump(mode="json"), members=1), tmp_path / "run")
+    assert torch.equal(torch.get_rng_state(), before)
