@@ -21,8 +21,8 @@ def cache_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 TINY = {
     "name": "tiny",
     "members": 2,
-    "network": {"backbone": "none", "dense": [16, 8]},
-    "training": {"epochs": 3, "batch_size": 64, "learning_rate": 0.02},
+    "network": {"backbone": "none", "dense": [32, 16]},
+    "training": {"epochs": 3, "batch_size": 64, "learning_rate": 0.01},
     "capture": {"epochs": [0, 1, -1], "populations": 10},
     "families": [
         {"name": "baseline"},
