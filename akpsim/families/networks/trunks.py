@@ -86,6 +86,13 @@ def backbones() -> list[str]:
     return ["none", "small_cnn", *sorted(torchvision.models.list_models(module=torchvision.models))]
 
 
+def natural_size(network: Network) -> int | None:
+    """Return the edge to which images are resized for a backbone; None where it takes any size."""
+    if network.input_size is not None or network.backbone not in torchvision.models.list_models(torchvision.models):
+        return network.input_size
+    return int(torchvision.models.get_model_weights(network.backbone).DEFAULT.transforms().crop_size[0])
+
+
 def build_trunk(network: Network, *, images: Images, generator: Generator, progress: bool = False) -> Trunk:
     """Build the trunk that a study's ``[network]`` describes.
 
@@ -166,7 +173,7 @@ def _torchvision(network: Network, images: Images, generator: Generator, progres
     wanted = weights.transforms()
     mean, deviation = ([0.5] * 3, [0.5] * 3) if name in PLAIN_INPUT else (wanted.mean, wanted.std)
     prepare = Preparation(
-        size=network.input_size or wanted.crop_size[0],
+        size=natural_size(network),
         mean=tuple(mean),
         deviation=tuple(deviation),
         interpolation=wanted.interpolation.value,

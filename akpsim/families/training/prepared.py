@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from akpsim.families.capturing import capture
 from akpsim.families.datasets import DATASETS, Images, split_images
 from akpsim.families.datasets.splits import PARTS
-from akpsim.families.networks.trunks import Trunk, build_trunk
+from akpsim.families.networks.trunks import Trunk, build_trunk, natural_size
 from akpsim.families.training.features import cached_features
 from akpsim.families.training.streams import stream
 from akpsim.study import Study
@@ -61,7 +61,8 @@ class Prepared:
 
 def prepare(study: Study, *, cache: Path | None = None, show: bool = False) -> Prepared:
     """Load and split the images and, if the trunk is frozen, pass them through it once."""
-    images = DATASETS[study.data.name].load(study.data)
+    size = study.data.image_size or natural_size(study.network)
+    images = DATASETS[study.data.name].load(study.data.model_copy(update={"image_size": size}))
     parts = split_images(images, study.data.split, seed=study.data.seed)
     training_images = chosen(images, parts["train"])
     trunk = build_trunk(study.network, images=training_images, generator=stream(study.seed, "trunk"))
