@@ -49,12 +49,14 @@ class Data(Section):
     """Which images: a name of `akpsim list datasets`, or a folder with one sub-folder a class.
 
     `class_map` renames classes; two with the same new name are joined, and one renamed to "" is left out.
+    `options` are those of the data set itself, such as the difficulty of the synthetic wings.
     """
 
     name: str = "digits"
     path: str | None = None
     image_size: Annotated[int, Field(ge=8)] | None = None
     class_map: dict[str, str] | None = None
+    options: dict[str, Any] = {}
     split: Split = Split()
     seed: int = 0
 

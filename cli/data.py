@@ -118,6 +118,31 @@ def verify(
         raise typer.Exit(1)
 
 
+@data.command("wings")
+def wings(
+    target: Annotated[Path, typer.Argument(metavar="OUT", help="The folder of stacks to make.")],
+    tumour: Annotated[int, typer.Option(help="How many discs with a clone of tumour cells.")] = 76,
+    healthy: Annotated[int, typer.Option(help="How many without.")] = 139,
+    difficulty: Annotated[float, typer.Option(help="0: plain to see; 1: no difference at all.")] = 0.5,
+    size: Annotated[int, typer.Option(help="Pixels of a side.")] = 128,
+    seed: Annotated[int, typer.Option(help="Another seed draws other discs.")] = 0,
+    as_json: Json = False,
+) -> None:
+    """Draw synthetic wing discs as 13-layer two-channel OME-TIFF stacks, to try `data stack` on; not photographs.
+
+    For example:
+
+        akpsim data wings scans/ --tumour 10 --healthy 20
+    """
+    from akpsim.families.datasets.wings import write_wings
+    from akpsim.study import Data
+
+    options = {"tumour": tumour, "healthy": healthy, "difficulty": difficulty, "size": size, "seed": seed}
+    count = write_wings(target, Data(name="wings", options=options), show=not as_json)
+    said = {"folder": str(target), "synthetic": True, "stacks": count} | options
+    typer.echo(json.dumps(said) if as_json else f"{target}: {count} synthetic stacks; they are no photographs")
+
+
 def list_some(lines: list[str], most: int = 10) -> None:
     """Print the first few lines, indented, and how many more there are."""
     for line in lines[:most]:

@@ -8,9 +8,10 @@ from akpsim.families.datasets.folder import folder
 from akpsim.families.datasets.images import Dataset as Dataset
 from akpsim.families.datasets.images import Images as Images
 from akpsim.families.datasets.splits import split_images as split_images
+from akpsim.families.datasets.wings import wings
 from akpsim.registry import Registry
 
-DATASETS: Registry[Dataset] = Registry("dataset", [digits, folder])
+DATASETS: Registry[Dataset] = Registry("dataset", [digits, wings, folder])
 
 
 def data_named(name: str) -> dict[str, str]:
