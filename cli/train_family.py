@@ -68,7 +68,7 @@ def train_family(
     typer.echo(f"{run.path}: {len(run.names)} members complete")
 
 
-def accuracy_table(run: akpsim.Run) -> str:
+def accuracy_table(run: "akpsim.Run") -> str:
     """Return test accuracy by family as aligned text."""
     members = run.members
     rows = [f"{'family':24} {'stress':7} {'n':>3} {'accuracy':>9} {'sd':>6}"]

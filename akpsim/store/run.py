@@ -7,7 +7,7 @@ Layout: ``study.toml``, ``manifest.json``, ``members/FAMILY-SEED.nc`` with the g
 
 import json
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -16,81 +16,11 @@ import netCDF4
 import numpy as np
 import xarray as xr
 
-import akpsim
 from akpsim.errors import StoreError, unknown_name
-from akpsim.files import atomic
+from akpsim.store.writer import layer_group
 from akpsim.study import Study, load_study
 
 MEMBER_COORDINATES = ("family", "stress", "dose", "seed", "optimizer", "initializer", "accuracy", "majority_baseline")
-CHUNK_CACHE = 2**20
-"""Bytes a variable; the library's default of 64 MiB costs hundreds of megabytes for a member with many layers."""
-
-
-class MemberWriter:
-    """Write one member's file piece by piece; it gets its name only when all of it is on disk.
-
-    Parameters
-    ----------
-    path : Path
-        A temporary path, as `akpsim.files.atomic` gives it.
-    attrs : dict
-        What made the member; scalars only.
-    """
-
-    def __init__(self, path: Path, attrs: dict[str, Any]) -> None:
-        self.file = netCDF4.Dataset(path, "w", format="NETCDF4")
-        self.layers: dict[str, Any] = {}
-        self.file.setncatts(attrs)
-
-    def table(self, group: str, dimension: str, columns: dict[str, Any]) -> None:
-        """Write a table, one variable a column; a column may have further axes, given as ``(values, axis, ...)``."""
-        place = self.file.createGroup(group)
-        for name, column in columns.items():
-            values, *axes = column if isinstance(column, tuple) else (column,)
-            array = np.asarray(values)
-            for axis, size in zip((dimension, *axes), array.shape, strict=True):
-                if axis not in place.dimensions:
-                    place.createDimension(axis, size)
-            create(place, name, array.dtype, (dimension, *axes))[:] = array
-
-    def activation(
-        self, layer: str, index: int, values: np.ndarray, *, epochs: Sequence[int], samples: np.ndarray
-    ) -> None:
-        """Write one layer (sample, neuron) at the epoch ``epochs[index]``."""
-        group = f"activations/{layer_group(layer)}"
-        if group not in self.layers:
-            place = self.layers[group] = self.file.createGroup(group)
-            place.layer = layer
-            for axis, size in (("epoch", len(epochs)), ("sample", len(samples)), ("neuron", values.shape[1])):
-                place.createDimension(axis, size)
-            create(place, "epoch", np.int64, ("epoch",))[:] = np.asarray(epochs)
-            create(place, "sample", str, ("sample",))[:] = samples.astype(object)
-            create(place, "activation", np.float32, ("epoch", "sample", "neuron"), chunksizes=(1, *values.shape))
-        self.layers[group]["activation"][index] = values
-
-    def finish(self, attrs: dict[str, Any]) -> None:
-        """Add what is known only at the end, and mark the file complete."""
-        self.file.setncatts(attrs)
-        self.file.complete = np.int8(1)
-
-    def close(self) -> None:
-        """Close the file; without `finish` it will be refused."""
-        self.file.close()
-
-
-def layer_group(layer: str) -> str:
-    """Return the group's name for a layer: netCDF forbids slashes."""
-    return layer.replace("/", "%2F")
-
-
-def create(place: Any, name: str, dtype: Any, dimensions: tuple[str, ...], **kwargs: Any) -> Any:
-    """Create a variable, lossless and compressed, with a small chunk cache."""
-    text = dtype is str or np.dtype(dtype).kind in "UO"
-    compression = {} if text else {"zlib": True, "complevel": 1, "shuffle": True}
-    variable = place.createVariable(name, str if text else dtype, dimensions, **compression, **kwargs)
-    if not text:
-        variable.set_var_chunk_cache(size=CHUNK_CACHE)
-    return variable
 
 
 class StoredActivation:
@@ -283,34 +213,3 @@ def open_run(path: Path | str | None = None) -> Run:
 
 def _runs(folder: Path) -> Iterator[Path]:
     return (manifest.parent for manifest in folder.glob("*/manifest.json"))
-
-
-def provenance(**made_by: Any) -> dict[str, Any]:
-    """Return attributes that say what made a result: this version and the arguments, in forms netCDF can hold."""
-    plain = {key: value for key, value in made_by.items() if value is not None}
-    return {"akpsim_version": akpsim.__version__} | {
-        key: value if isinstance(value, str | int | float) and not isinstance(value, bool) else json.dumps(value)
-        for key, value in plain.items()
-    }
-
-
-def save(result: xr.Dataset | xr.DataArray, path: Path | str) -> Path:
-    """Save a result as netCDF4, whole or not at all, and return its path."""
-    dataset = result.to_dataset(name=result.name or "value") if isinstance(result, xr.DataArray) else result
-    with atomic(path) as temporary:
-        dataset.assign_attrs({**result.attrs, "complete": 1}).to_netcdf(temporary, engine="netcdf4")
-    return Path(path)
-
-
-def open_result(path: Path | str) -> xr.Dataset:
-    """Read a result that `save` wrote; refuse one that is damaged or not akpsim's."""
-    try:
-        with xr.open_dataset(path, engine="netcdf4") as dataset:
-            found = dataset.load()
-    except FileNotFoundError:
-        raise StoreError(f"{path} does not exist") from None
-    except (OSError, ValueError, RuntimeError) as error:
-        raise StoreError(f"{path} is damaged or no netCDF file: {error}") from None
-    if found.attrs.get("complete") != 1:
-        raise StoreError(f"{path} is not a complete akpsim result")
-    return found

@@ -1,0 +1,78 @@
+"""Write one member's file."""
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+import netCDF4
+import numpy as np
+
+CHUNK_CACHE = 2**20
+"""Bytes a variable; the library's default of 64 MiB costs hundreds of megabytes for a member with many layers."""
+
+
+class MemberWriter:
+    """Write one member's file piece by piece; it gets its name only when all of it is on disk.
+
+    Parameters
+    ----------
+    path : Path
+        A temporary path, as `akpsim.files.atomic` gives it.
+    attrs : dict
+        What made the member; scalars only.
+    """
+
+    def __init__(self, path: Path, attrs: dict[str, Any]) -> None:
+        self.file = netCDF4.Dataset(path, "w", format="NETCDF4")
+        self.layers: dict[str, Any] = {}
+        self.file.setncatts(attrs)
+
+    def table(self, group: str, dimension: str, columns: dict[str, Any]) -> None:
+        """Write a table, one variable a column; a column may have further axes, given as ``(values, axis, ...)``."""
+        place = self.file.createGroup(group)
+        for name, column in columns.items():
+            values, *axes = column if isinstance(column, tuple) else (column,)
+            array = np.asarray(values)
+            for axis, size in zip((dimension, *axes), array.shape, strict=True):
+                if axis not in place.dimensions:
+                    place.createDimension(axis, size)
+            create(place, name, array.dtype, (dimension, *axes))[:] = array
+
+    def activation(
+        self, layer: str, index: int, values: np.ndarray, *, epochs: Sequence[int], samples: np.ndarray
+    ) -> None:
+        """Write one layer (sample, neuron) at the epoch ``epochs[index]``."""
+        group = f"activations/{layer_group(layer)}"
+        if group not in self.layers:
+            place = self.layers[group] = self.file.createGroup(group)
+            place.layer = layer
+            for axis, size in (("epoch", len(epochs)), ("sample", len(samples)), ("neuron", values.shape[1])):
+                place.createDimension(axis, size)
+            create(place, "epoch", np.int64, ("epoch",))[:] = np.asarray(epochs)
+            create(place, "sample", str, ("sample",))[:] = samples.astype(object)
+            create(place, "activation", np.float32, ("epoch", "sample", "neuron"), chunksizes=(1, *values.shape))
+        self.layers[group]["activation"][index] = values
+
+    def finish(self, attrs: dict[str, Any]) -> None:
+        """Add what is known only at the end, and mark the file complete."""
+        self.file.setncatts(attrs)
+        self.file.complete = np.int8(1)
+
+    def close(self) -> None:
+        """Close the file; without `finish` it will be refused."""
+        self.file.close()
+
+
+def layer_group(layer: str) -> str:
+    """Return the group's name for a layer: netCDF forbids slashes."""
+    return layer.replace("/", "%2F")
+
+
+def create(place: Any, name: str, dtype: Any, dimensions: tuple[str, ...], **kwargs: Any) -> Any:
+    """Create a variable, lossless and compressed, with a small chunk cache."""
+    text = dtype is str or np.dtype(dtype).kind in "UO"
+    compression = {} if text else {"zlib": True, "complevel": 1, "shuffle": True}
+    variable = place.createVariable(name, str if text else dtype, dimensions, **compression, **kwargs)
+    if not text:
+        variable.set_var_chunk_cache(size=CHUNK_CACHE)
+    return variable

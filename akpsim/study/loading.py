@@ -1,0 +1,98 @@
+"""Read a study from a TOML file, a preset or a dictionary, and say in one sentence what is wrong with it."""
+
+import json
+import tomllib
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+from pydantic import BaseModel, ValidationError
+
+from akpsim.errors import InvalidStudy, StoreError, unknown_name
+from akpsim.study.sections import Family, Study
+
+
+def presets() -> dict[str, str]:
+    """Return the studies that ship with the package: name -> TOML text, the default first."""
+    found = {path.name.removesuffix(".toml"): path for path in files("akpsim.presets").iterdir()}
+    names = sorted(
+        (name for name in found if found[name].name.endswith(".toml")), key=lambda name: (name != "digits", name)
+    )
+    return {name: found[name].read_text(encoding="utf-8") for name in names}
+
+
+def load_study(source: Path | str | dict[str, Any] = "digits", **overrides: Any) -> Study:
+    """Read a study from a TOML file, a preset's name or a dictionary.
+
+    Parameters
+    ----------
+    source : path, str or dict
+        A file that ends in ``.toml``, a name of `akpsim list presets`, or the same content as a dictionary.
+    **overrides
+        Values that replace those of the study; ``section__key`` reaches into a section, ``None`` is ignored:
+        ``load_study("digits", members=2, training__epochs=3)``.  What a family says of its own gives way too.
+
+    Returns
+    -------
+    Study
+        Frozen, complete.
+
+    Raises
+    ------
+    InvalidStudy
+        If it is no TOML, a key is unknown or a value is not allowed; the first fault is named.
+    """
+    label, content = _content_of(source)
+    for key, value in overrides.items():
+        if value is not None:
+            *sections, last = key.split("__")
+            table = content
+            for section in sections:
+                table = table.setdefault(section, {})
+            table[last] = value
+            if last in Family.model_fields and sections in ([], ["training"]):
+                for family in content.get("families", []):
+                    family.pop(last, None)
+    try:
+        return Study.model_validate(content)
+    except ValidationError as error:
+        raise InvalidStudy(f"{label}: {_first_fault(error)}") from None
+
+
+def _content_of(source: Path | str | dict[str, Any]) -> tuple[str, dict[str, Any]]:
+    if isinstance(source, dict):
+        return "study", json.loads(json.dumps(source))
+    if str(source) in (known := presets()):
+        return str(source), tomllib.loads(known[str(source)])
+    path = Path(source)
+    if path.suffix != ".toml":
+        raise unknown_name("preset", str(source), known)
+    try:
+        text = path.read_text(encoding="utf-8")
+        return str(path), {"name": path.stem} | tomllib.loads(text)
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise InvalidStudy(f"{path} is no TOML: {error}") from None
+    except OSError as error:
+        raise StoreError(f"cannot read {path}: {error.strerror}") from None
+
+
+def _first_fault(error: ValidationError) -> str:
+    """Say the first fault in one sentence: where, what is allowed, what came."""
+    fault = error.errors()[0]
+    where = ".".join(str(part) for part in fault["loc"])
+    if fault["type"] == "extra_forbidden":
+        table: Any = Study
+        for part in fault["loc"][:-1]:
+            if isinstance(part, str):
+                table = _section(table, part)
+        return str(unknown_name(f"key `{where}`", str(fault["loc"][-1]), table.model_fields))
+    came = f", got {fault['input']!r}" if fault["type"] not in ("missing", "value_error") else ""
+    message = fault["msg"].removeprefix("Value error, ")
+    return f"`{where}`: {message}{came}" if where else message
+
+
+def _section(table: type[BaseModel], key: str) -> type[BaseModel]:
+    """Return the model of a key's values, through a tuple if it is one."""
+    annotation: Any = table.model_fields[key].annotation
+    candidates = [annotation, *getattr(annotation, "__args__", ())]
+    return next(a for a in candidates if isinstance(a, type) and issubclass(a, BaseModel))
