@@ -14,6 +14,8 @@ $(READY): pyproject.toml
 demo: $(READY)            ## train the default families, compare them, draw the figures
 	$(BIN)/akpsim train-family --out runs/digits
 	$(BIN)/akpsim compare runs/digits --metric cka
+	$(BIN)/akpsim disperse runs/digits --by stress
+	$(BIN)/akpsim ordinate runs/digits --by stress
 	$(BIN)/akpsim plot runs/digits
 
 test: $(READY)            ## the test suite, under five minutes on two cores
