@@ -157,6 +157,18 @@ def test_the_generator_alone_decides_and_the_global_one_is_left_alone():
     assert first.key != build(seed=4).key
 
 
+def test_the_number_of_threads_changes_no_weight():
+    before = torch.get_num_threads()
+    keys = []
+    try:
+        for threads in (1, 2):
+            torch.set_num_threads(threads)
+            keys.append(build(images=some_images(count=32), input_size=128).key)
+    finally:
+        torch.set_num_threads(before)
+    assert keys[0] == keys[1]
+
+
 def test_the_key_tells_weights_and_preparation_apart(shuffle):
     other_size = build(input_size=65, images=some_images())
     assert len({shuffle.key, build(images=some_images(seed=1)).key, other_size.key}) == 3

@@ -74,7 +74,11 @@ class Network(Section):
 
 
 class Training(Section):
-    """What all families share unless they say otherwise."""
+    """What all families share unless they say otherwise.
+
+    `initializer` fills the weights of the hidden layers that `initializer_layers` names; others start as in Keras,
+    from glorot_uniform.
+    """
 
     epochs: Count = 20
     batch_size: Count = 32
@@ -83,6 +87,7 @@ class Training(Section):
     flavour: Literal["keras", "keras-legacy", "torch"] = "keras"
     learning_rate: Annotated[float, Field(gt=0)] | None = None
     initializer: str = "glorot_uniform"
+    initializer_layers: Annotated[tuple[str, ...], Field(min_length=1)] = ("dense_*",)
 
 
 class Schedule(Section):
@@ -159,9 +164,13 @@ class PerturbationSpec(Section):
 
 
 class Family(Section):
-    """A design cell: what its members share.  Unset values are those of `[training]`."""
+    """A design cell: what its members share.  Unset values are those of `[training]`.
+
+    `group` puts families into one figure.  A list of initializers is taken in turn by the members.
+    """
 
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.]*$", max_length=60)]
+    group: str | None = None
     stress: Stress = "none"
     dose: Annotated[float, Field(ge=0)] = 0.0
     members: Count | None = None
@@ -169,7 +178,7 @@ class Family(Section):
     loss: str | None = None
     optimizer: str | None = None
     learning_rate: Annotated[float, Field(gt=0)] | None = None
-    initializer: str | None = None
+    initializer: str | Annotated[tuple[str, ...], Field(min_length=1)] | None = None
     vary: tuple[Stream, ...] = ("weights", "batches", "perturbation")
     perturbations: tuple[PerturbationSpec, ...] = ()
 
@@ -240,7 +249,12 @@ class Study(Section):
             shared = {key: value for key, value in self.training if key in Family.model_fields}
             given = {key: value for key, value in family if value is not None}
             for seed in range(family.members or self.members):
-                yield Member(family=Family(**(shared | given)), seed=self.seed + seed)
+                own = (
+                    {}
+                    if isinstance(family.initializer, str | None)
+                    else {"initializer": family.initializer[seed % len(family.initializer)]}
+                )
+                yield Member(family=Family(**(shared | given | own)), seed=self.seed + seed)
 
     def to_toml(self) -> str:
         """Return the study as TOML with every default written out."""

@@ -1,12 +1,17 @@
 """The head: dense layers ``dense_1``, ``dense_2``, ... with activations that can be swapped, then ``logits``."""
 
 from collections.abc import Sequence
+from fnmatch import fnmatchcase
 
 import torch
 from torch import Tensor, nn
 
+from akpsim.errors import unknown_name
 from akpsim.families.networks.activations import activation_named
 from akpsim.families.networks.initializers import INITIALIZERS
+
+DEFAULT_INITIALIZER = "glorot_uniform"
+"""Of Keras's dense layers."""
 
 
 class Dense(nn.Module):
@@ -53,6 +58,8 @@ class Head(nn.Sequential):
         Widths of the hidden layers.
     activation, initializer : str
         Of the hidden layers; biases start at zero and the last layer's weights as Keras's default, glorot_uniform.
+    initialized : sequence of str
+        Names or patterns of the hidden layers that `initializer` is for; the others start as the last layer does.
     generator : torch.Generator
         Draws the weights.
     """
@@ -66,17 +73,24 @@ class Head(nn.Sequential):
         activation: str,
         initializer: str,
         generator: torch.Generator,
+        initialized: Sequence[str] = ("dense_*",),
     ) -> None:
         super().__init__()
+        names = [f"dense_{number}" for number in range(1, len(dense) + 1)]
+        chosen = {pattern: [name for name in names if fnmatchcase(name, pattern)] for pattern in initialized}
+        for pattern, found in chosen.items():
+            if not found:
+                raise unknown_name("layer in `initializer_layers`", pattern, names)
         width = features
-        for number, outputs in enumerate(dense, start=1):
+        for name, outputs in zip(names, dense, strict=True):
             layer = Dense(width, outputs, activation=activation)
-            INITIALIZERS[initializer](layer.linear.weight, generator)
+            own = initializer if any(name in found for found in chosen.values()) else DEFAULT_INITIALIZER
+            INITIALIZERS[own](layer.linear.weight, generator)
             nn.init.zeros_(layer.linear.bias)
-            self.add_module(f"dense_{number}", layer)
+            self.add_module(name, layer)
             width = outputs
         logits = nn.utils.skip_init(nn.Linear, width, classes)
-        INITIALIZERS["glorot_uniform"](logits.weight, generator)
+        INITIALIZERS[DEFAULT_INITIALIZER](logits.weight, generator)
         nn.init.zeros_(logits.bias)
         self.add_module("logits", logits)
 

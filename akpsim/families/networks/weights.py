@@ -9,6 +9,7 @@ from safetensors.torch import load_file as load_safetensors
 from torch import Generator, Tensor, nn
 
 from akpsim.errors import InvalidStudy
+from akpsim.families.threads import one_thread_each
 
 BATCH_NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
 BATCH = 16
@@ -28,7 +29,8 @@ def calibrate(module: nn.Module, batch: Tensor) -> None:
     """Set the running statistics of batch norm to those of `batch`.
 
     A random network whose batch norm still holds mean 0 and variance 1 maps all images to nearly the same features.
-    With ``momentum=None`` torch averages the statistics of all batches with equal weight.
+    With ``momentum=None`` torch averages the statistics of all batches with equal weight.  One thread takes the sums,
+    so that the weights, and with them the key of the cached features, are the same whatever the number of threads.
     """
     norms = [layer for layer in module.modules() if isinstance(layer, BATCH_NORMS)]
     if not norms:
@@ -39,7 +41,7 @@ def calibrate(module: nn.Module, batch: Tensor) -> None:
         norm.reset_running_stats()
         norm.momentum = None
         norm.train()
-    with torch.no_grad():
+    with torch.no_grad(), one_thread_each():
         for part in torch.split(batch, BATCH):
             module(part)
     for norm, momentum in zip(norms, before, strict=True):

@@ -111,8 +111,8 @@ def by_reason(failures: dict[str, str]) -> str:
 
 
 def rehearse(study: Study, prepared: Prepared) -> None:
-    """Go through the events of one member a family; say which family cannot be trained, and why."""
-    for member in {member.family.name: member for member in study.design()}.values():
+    """Go through the events of one member a family and initializer; say which family cannot be trained, and why."""
+    for member in {(member.family.name, member.family.initializer): member for member in study.design()}.values():
         try:
             Work(study, member, prepared).rehearse()
         except AkpsimError as error:

@@ -8,9 +8,7 @@ augmented, have no features to keep, and asking for them is an error.
 
 import hashlib
 import os
-from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
-from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
@@ -23,6 +21,7 @@ from torch import Tensor
 from akpsim.errors import InvalidStudy, StoreError
 from akpsim.families.datasets.images import Images
 from akpsim.families.networks.trunks import Trunk
+from akpsim.families.threads import one_thread_each, usable_cores
 from akpsim.files import atomic
 from akpsim.progress import Progress
 
@@ -123,22 +122,6 @@ def features_key(trunk: Trunk, images: np.ndarray) -> str:
     digest.update(f"{trunk.key} {_device(trunk).type} {torch.__version__} {images.shape} {images.dtype}".encode())
     digest.update(np.ascontiguousarray(images).data)
     return digest.hexdigest()
-
-
-@contextmanager
-def one_thread_each() -> Iterator[None]:
-    """Let torch use one thread for each operation, and as many as before afterwards."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
-
-
-def usable_cores() -> int:
-    """Return how many cores this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def _device(trunk: Trunk) -> torch.device:

@@ -68,12 +68,14 @@ class Work:
         self.study, self.member, self.family, self.prepared = study, member, member.family, prepared
         self.epochs = self.family.epochs or study.training.epochs
         self.classes = len(prepared.classes)
+        self.initializer = str(self.family.initializer or study.training.initializer)
         self.head = Head(
             prepared.trunk.features,
             self.classes,
             dense=study.network.dense,
             activation=study.network.activation,
-            initializer=self.family.initializer or study.training.initializer,
+            initializer=self.initializer,
+            initialized=study.training.initializer_layers,
             generator=self.stream("weights"),
         )
         self.network = assembled(prepared, self.head)
@@ -223,7 +225,7 @@ class Work:
             "dose": self.family.dose,
             "seed": self.member.seed,
             "optimizer": self.family.optimizer or training.optimizer,
-            "initializer": self.family.initializer or training.initializer,
+            "initializer": self.initializer,
             "study": self.study.hash,
             "classes": json.dumps(self.prepared.classes),
             "trunk": self.prepared.trunk.key,
