@@ -88,7 +88,9 @@ def backbones() -> list[str]:
 
 def natural_size(network: Network) -> int | None:
     """Return the edge to which images are resized for a backbone; None where it takes any size."""
-    if network.input_size is not None or network.backbone not in torchvision.models.list_models(torchvision.models):
+    if network.input_size is not None or network.backbone not in torchvision.models.list_models(
+        module=torchvision.models
+    ):
         return network.input_size
     return int(torchvision.models.get_model_weights(network.backbone).DEFAULT.transforms().crop_size[0])
 
