@@ -6,6 +6,7 @@ from .features import FEATURE_SUFFIXES as FEATURE_SUFFIXES
 from .features import read_features as read_features
 from .karenina import anosim as anosim
 from .karenina import disperse as disperse
+from .karenina import disperse_layers as disperse_layers
 from .karenina import permanova as permanova
 from .karenina import permdisp as permdisp
 from .karenina import wd_star as wd_star

@@ -1,6 +1,7 @@
 """The tests of the Anna Karenina principle: dispersion, location, verdict."""
 
 from akpsim.karenina.disperse import disperse as disperse
+from akpsim.karenina.layers import disperse_layers as disperse_layers
 from akpsim.karenina.location import anosim as anosim
 from akpsim.karenina.location import wd_star as wd_star
 from akpsim.karenina.permanova import permanova as permanova

@@ -93,24 +93,25 @@ def chunks(codes: np.ndarray) -> Iterator[slice]:
 
 def squared_to_centre(gram_matrix: np.ndarray, codes: np.ndarray, center: Center) -> np.ndarray:
     """Return squared distances (relabeling, member) to the centre of one's own group."""
-    number = int(codes[0].max()) + 1
-    squared = np.zeros(codes.shape)
+    sizes = np.bincount(codes[0])
+    squared = np.tile(np.diag(gram_matrix), (len(codes), 1))
     rest = gram_matrix.sum(axis=0)
-    for code in range(number):
+    for code, size in enumerate(sizes):
         inside = (codes == code).astype(np.float64)
-        weight = inside / inside[0].sum()
         if center == "median":
             weight = median_weights(gram_matrix, inside)
             towards = weight @ gram_matrix
-        elif code == number - 1 and number > 1:
-            towards = rest / inside[0].sum()
+            length = np.einsum("pi,pi->p", towards, weight)
         else:
-            towards = inside @ gram_matrix
-            rest = rest - towards
-            towards /= inside[0].sum()
-        length = np.einsum("pi,pi->p", np.broadcast_to(towards, codes.shape), weight)
-        squared += (length[:, None] - 2 * towards) * inside
-    squared += np.diag(gram_matrix)
+            # What the other groups leave needs no product of its own.
+            total = rest if code == len(sizes) - 1 and code else inside @ gram_matrix
+            rest = rest - total
+            towards = total / size
+            length = np.einsum("pi,pi->p", np.broadcast_to(towards, codes.shape), inside) / size
+        towards = -2 * towards
+        towards = towards + length[:, None]
+        towards *= inside
+        squared += towards
     return squared
 
 

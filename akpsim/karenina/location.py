@@ -55,13 +55,17 @@ def group_sums(matrix: np.ndarray, codes: np.ndarray) -> np.ndarray:
     """Return the sums of a symmetric matrix over pairs of groups, (relabeling, group, group)."""
     number = int(codes[0].max()) + 1
     found = np.empty((len(codes), number, number))
+    total = matrix.sum(axis=0)
     for rows in chunks(codes):
         inside = [(codes[rows] == code).astype(np.float64) for code in range(number)]
+        rest = total
         for first in range(number):
-            half = inside[first] @ matrix
+            # What the other groups leave needs no product of its own.
+            half = rest if first == number - 1 and first else inside[first] @ matrix
+            rest = rest - half
             for second in range(first, number):
-                total = np.einsum("pi,pi->p", half, inside[second])
-                found[rows, first, second] = found[rows, second, first] = total
+                summed = np.einsum("pi,pi->p", half, inside[second])
+                found[rows, first, second] = found[rows, second, first] = summed
     return found
 
 

@@ -34,7 +34,7 @@ def plot_ordination(ordination: xr.Dataset, *, by: str | None = None, ax: Axes |
     position = ordination.position.values[:, :2]
     if position.shape[1] < 2:
         position = np.column_stack([position, np.zeros(len(position))])
-    colour = colours(_ordered(labels))
+    colour = colours(ordered(labels))
     for index, group in enumerate(colour):
         inside = position[labels == group]
         ax.scatter(
@@ -68,7 +68,7 @@ def _labels(ordination: xr.Dataset, by: str | None) -> np.ndarray:
     return ordination[by].values
 
 
-def _ordered(labels: np.ndarray) -> list[str]:
+def ordered(labels: np.ndarray) -> list[str]:
     """Return group names, stress levels from none to severe."""
     severity = {"none": 0, "mild": 1, "severe": 2}
     return sorted(dict.fromkeys(labels.tolist()), key=lambda group: (severity.get(group, 3), group))
