@@ -32,6 +32,8 @@ def disperse(
 
         akpsim disperse runs/digits --by stress
 
+        akpsim disperse runs/digits --by family --layer all
+
         akpsim disperse similarity.nc --by family --reference baseline --blocks seed --json
     """
     distances, run = distances_of(sources, metric=metric, layer=layer, epoch=epoch)

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from akpsim.plots.dispersion import plot_dispersion, plot_layers
 from akpsim.plots.history import plot_history
 from akpsim.plots.ordination import plot_ordination
 from akpsim.plots.similarity import plot_similarity
@@ -26,6 +27,8 @@ PLOTS: Registry[Plot] = Registry(
     "plot",
     [
         Plot("history", plot_history, "accuracy over epochs, a line a member"),
+        Plot("dispersion", plot_dispersion, "distances of members to the centre of their group, with the verdict"),
+        Plot("dispersion_layers", plot_layers, "the ratio of spreads at each layer"),
         Plot("ordination", plot_ordination, "members on the first two axes of an ordination"),
         Plot("similarity", plot_similarity, "a matrix of similarities, ordered by family"),
         Plot("distance", plot_similarity, "a matrix of distances, ordered by family"),

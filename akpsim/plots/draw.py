@@ -1,5 +1,6 @@
 """From results to files: which picture a result wants, and where it is saved."""
 
+from inspect import signature
 from pathlib import Path
 
 import xarray as xr
@@ -15,7 +16,8 @@ def draw(result: xr.Dataset, path: Path, *, by: str | None = None) -> Path:
     if path.suffix.lower() not in (".png", ".pdf", ".svg"):
         raise AkpsimError(f"a figure is saved as .png, .pdf or .svg, got {path.name!r}")
     plot = PLOTS[result.attrs.get("result", "of no known kind")]
-    return save_figure(plot.draw(result, **({} if by is None else {"by": by})), path)
+    grouped = by is not None and "by" in signature(plot.draw).parameters
+    return save_figure(plot.draw(result, **({"by": by} if grouped else {})), path)
 
 
 def draw_result(source: Path, path: Path, *, by: str | None = None) -> Path:
