@@ -2,6 +2,7 @@ from .capturing import capture as capture
 from .datasets import DATASETS as DATASETS
 from .datasets import Dataset as Dataset
 from .datasets import Images as Images
+from .datasets import images_from_arrays as images_from_arrays
 from .perturbations import PERTURBATIONS as PERTURBATIONS
 from .perturbations import Moment as Moment
 from .perturbations import Perturbation as Perturbation
