@@ -100,5 +100,5 @@ def test_digits_are_real_images_scaled_to_one_without_copies_across_parts():
 def test_what_a_user_names_is_a_dataset_or_a_folder(tmp_path):
     assert data_named("digits") == {"name": "digits"}
     assert data_named(str(tmp_path)) == {"name": "folder", "path": str(tmp_path)}
-    with pytest.raises(AkpsimError, match="unknown dataset, folder or file .* 'digit': did you mean 'digits'"):
+    with pytest.raises(AkpsimError, match=r"unknown dataset, folder or file .* 'digit': did you mean 'digits'"):
         data_named("digit")
