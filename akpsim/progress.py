@@ -65,7 +65,7 @@ class Progress:
             self.bar.update(self.task, advance=steps, note=note)
         elif self.show:
             now = time.monotonic()
-            if now - self.said >= LINE_EVERY or self.done == self.total:
+            if now - self.said >= LINE_EVERY or (self.done == self.total and self.said > self.started):
                 self.said = now
                 sys.stderr.write(f"{self.label}: {self.done}/{self.total} {note} ({now - self.started:.0f} s)\n")
                 sys.stderr.flush()

@@ -32,10 +32,11 @@ def run(tmp_path):
         with atomic(tmp_path / "made" / "members" / f"{member.name}.nc") as path:
             writer = MemberWriter(path, attrs)
             for layer, neurons in (("dense_1", 6), ("dense_2", 4)):
-                writer.open_layer(layer, epochs=np.array([0, 3]), samples=SAMPLES, neurons=neurons)
                 for epoch in (0, 1):
-                    writer.activation(layer, epoch, rng.normal(size=(20, neurons)))
-            writer.close(complete=True)
+                    values = rng.normal(size=(20, neurons))
+                    writer.activation(layer, epoch, values, epochs=[0, 3], samples=SAMPLES)
+            writer.finish({})
+            writer.close()
     write_text(tmp_path / "made" / "study.toml", study.to_toml())
     write_json(tmp_path / "made" / "manifest.json", {"study": study.hash, "members": {}})
     return tmp_path / "made"

@@ -1,14 +1,17 @@
 """Every pair of representations, as one labelled matrix."""
 
 import json
+import re
 from typing import Any, Literal
 
 import numpy as np
 import xarray as xr
 
 from akpsim.comparing.align import Aligned, align
+from akpsim.comparing.engine import Products, in_memory, linear_products
 from akpsim.errors import AkpsimError, UndefinedMetric
 from akpsim.metrics import METRICS, Metric
+from akpsim.metrics.cka import EVEN, SAME
 from akpsim.progress import Progress
 from akpsim.store import provenance
 
@@ -18,6 +21,7 @@ def compare(
     *,
     metric: str | Metric = "cka",
     undefined: Literal["nan", "raise"] = "nan",
+    memory: int | str | None = None,
     progress: bool = False,
     **parameters: Any,
 ) -> xr.DataArray:
@@ -33,6 +37,9 @@ def compare(
     undefined : str
         What to do where the metric has no value, for instance for a constant representation: ``"nan"`` leaves NaN in
         the matrix and the reason in ``attrs["undefined"]``; ``"raise"`` raises it.
+    memory : int or str, optional
+        Most bytes to use over the representations themselves, such as ``"2GiB"``; representations of a run are then
+        read as they are needed.  Kept by metrics that are alignments of linear Gram matrices.
     progress : bool
         Show on standard error how far the work is.
     **parameters
@@ -56,19 +63,101 @@ def compare(
     aligned = align(representations)
     if len(aligned) < 2:
         raise AkpsimError(f"a comparison needs at least two representations, got {len(aligned)}")
-    points, reasons = _points(found, aligned, arguments, strict=undefined == "raise", progress=progress)
-    if len(points) < 2:
-        name, reason = next(iter(reasons.items()))
-        raise UndefinedMetric(f"{name}: {reason}")
-    values = np.full((len(aligned), len(aligned)), np.nan)
-    kept = list(points)
-    block = found.scores(list(points.values()), list(points.values()), arguments)
-    values[np.ix_(kept, kept)] = np.asarray(block, dtype=np.float64)
+    if aligned.n < found.smallest:
+        raise UndefinedMetric(f"{found.name} is undefined below {found.smallest} samples, got {aligned.n}")
+    every = _by_products if found.products else _by_points
+    values, reasons = every(found, aligned, arguments, in_bytes(memory), progress)
+    raise_if_useless(values, reasons, strict=undefined == "raise")
     return labelled(values, aligned, found, arguments, reasons)
 
 
+def raise_if_useless(values: np.ndarray, reasons: dict[str, str], *, strict: bool) -> None:
+    """Raise the first reason if no pair of two has a value, or, if `strict`, if any has none."""
+    apart = values[~np.eye(len(values), dtype=bool)] if values.shape[0] == values.shape[1] else values
+    if reasons and (strict or np.isnan(apart).all()):
+        name, reason = next(iter(reasons.items()))
+        raise UndefinedMetric(f"{name}: {reason}")
+
+
+def _by_products(
+    metric: Metric, aligned: Aligned, arguments: dict[str, Any], memory: int | None, progress: bool
+) -> tuple[np.ndarray, dict[str, str]]:
+    """Return all alignments of linear Gram matrices, and the reasons for those that have no value."""
+    products, reasons = linear_products(aligned, name=metric.name, memory=memory, progress=progress)
+    values, flat = alignments(products, metric, set(reasons))
+    return values, {str(aligned.names[index]): reason for index, reason in sorted({**flat, **reasons}.items())}
+
+
+def alignments(products: Products, metric: Metric, without: set[int]) -> tuple[np.ndarray, dict[int, str]]:
+    """Return the cosines of all pairs of Gram matrices; NaN, with the reason, where one is zero to rounding.
+
+    Places in `without` have no value either.
+    """
+    estimator = metric.products or "biased"
+    inner = products.inner(estimator)
+    n = products.diagonal.shape[1]
+    squares = np.diagonal(inner).copy()
+    whole = np.diagonal(products.inner("biased"))
+    flat = ~(squares > whole * (4 * n * products.eps) ** 2)
+    squares[flat] = np.nan
+    squares[list(without)] = np.nan
+    reason = f"{metric.name} is undefined: {EVEN if estimator == 'debiased' else SAME}"
+    return inner / np.sqrt(np.outer(squares, squares)), dict.fromkeys(np.flatnonzero(flat).tolist(), reason)
+
+
+def _by_points(
+    metric: Metric, aligned: Aligned, arguments: dict[str, Any], memory: int | None, progress: bool
+) -> tuple[np.ndarray, dict[str, str]]:
+    """Return the scores of all pairs of points, and the reasons for those that have none."""
+    points, reasons = _points(metric, aligned, arguments, progress=progress)
+    values = np.full((len(aligned), len(aligned)), np.nan)
+    with Progress("rows", total=len(points), show=progress) as bar:
+        for row, point in points.items():
+            columns = [column for column in points if column >= row or not metric.symmetric]
+            values[row, columns] = _row(metric, point, row, points, columns, arguments, aligned, reasons)
+            if metric.symmetric:
+                values[columns, row] = values[row, columns]
+            bar.advance()
+    return values, reasons
+
+
+def _row(
+    metric: Metric,
+    point: Any,
+    row: int,
+    points: dict[int, Any],
+    columns: list[int],
+    arguments: dict[str, Any],
+    aligned: Aligned,
+    reasons: dict[str, str],
+) -> Any:
+    """Return the scores of one point with others; NaN, with the reason, where a pair has none."""
+    try:
+        return in_memory(metric.scores([point], [points[column] for column in columns], arguments))[0]
+    except UndefinedMetric:
+        found = []
+        for column in columns:
+            try:
+                found.append(float(metric.scores([point], [points[column]], arguments)[0, 0]))
+            except UndefinedMetric as error:
+                reasons[f"{aligned.names[row]} and {aligned.names[column]}"] = str(error)
+                found.append(np.nan)
+        return found
+
+
+def in_bytes(memory: int | str | None) -> int | None:
+    """Return a size such as ``"2GiB"``, ``"500MB"`` or a number of bytes as a number."""
+    if memory is None or isinstance(memory, int):
+        return memory
+    found = re.fullmatch(r"\s*([\d.]+)\s*([KMGT]?)(i?)B?\s*", memory, flags=re.IGNORECASE)
+    if not found:
+        raise AkpsimError(f"`memory` is a size such as 2GiB or 500MB, got {memory!r}")
+    number, letter, binary = found.groups()
+    return int(float(number) * (1024 if binary else 1000) ** " KMGT".index(letter.upper() or " "))
+
+
 def _points(
-    metric: Metric, aligned: Aligned, arguments: dict[str, Any], *, strict: bool, progress: bool
+    metric: Metric, aligned: Aligned, arguments: dict[str, Any], *, progress: bool
 ) -> tuple[dict[int, Any], dict[str, str]]:
     """Return the point of each representation by its place, and the reasons for those that have none."""
     points, reasons = {}, {}
@@ -77,8 +166,6 @@ def _points(
             try:
                 points[index] = metric.point(metric.checked(aligned.load(index)), arguments)
             except UndefinedMetric as error:
-                if strict:
-                    raise UndefinedMetric(f"{name}: {error}") from None
                 reasons[str(name)] = str(error)
             bar.advance(note=str(name))
     return points, reasons

@@ -14,6 +14,7 @@ from akpsim.errors import UndefinedMetric
 from akpsim.metrics.metric import Array, Metric, centred, inner_products, scaled, unit
 
 SAME = "all samples have the same response"
+EVEN = "all pairs of samples are equally alike"
 
 
 def gram(x: Array, name: str) -> Array:
@@ -40,6 +41,16 @@ def u_centred(k: Array, name: str) -> Array:
     k = k * off
     rows = xp.sum(k, axis=1)
     return off * (k - (rows[:, None] + rows[None, :]) / (n - 2) + xp.sum(rows) / ((n - 1) * (n - 2)))
+
+
+def unit_u_centred(k: Array, name: str) -> Array:
+    """Return a U-centred kernel matrix as a vector of unit length; raise if it is zero to rounding."""
+    xp = array_namespace(k)
+    matrix = u_centred(k, name)
+    least = 4 * k.shape[0] * float(xp.finfo(k.dtype).eps) * float(xp.linalg.matrix_norm(k))
+    if float(xp.linalg.matrix_norm(matrix)) <= least:
+        raise UndefinedMetric(f"{name} is undefined: {EVEN}")
+    return unit(xp.reshape(matrix, (-1,)), f"{name} is undefined: {EVEN}")
 
 
 def unit_gram(x: Array) -> Array:
@@ -91,9 +102,7 @@ def unit_gram_debiased(x: Array) -> Array:
     Song, Smola, Gretton, Bedo, Borgwardt (2012), "Feature selection via dependence maximization", JMLR 13, section
     2.3 (HSIC_1); Nguyen, Raghu, Kornblith (2021), "Do wide and deep networks learn the same things?", ICLR, section 2.
     """
-    xp = array_namespace(x)
-    matrix = u_centred(gram(x, "cka_debiased"), "cka_debiased")
-    return unit(xp.reshape(matrix, (-1,)), "cka_debiased is undefined: all pairs of samples are equally alike")
+    return unit_u_centred(gram(x, "cka_debiased"), "cka_debiased")
 
 
 cka = Metric(

@@ -220,18 +220,18 @@ def floating(x: Array) -> Array:
     return x if x.dtype in (xp.float32, xp.float64) else xp.astype(x, xp.float64)
 
 
-def check_finite(x: Array, name: str) -> None:
-    """Raise naming the first sample and neuron that is NaN or infinite."""
+def check_finite(x: Array, name: str, *, first: int = 0) -> None:
+    """Raise naming the first sample and neuron that is NaN or infinite; `first` is the number of the first row."""
     xp = array_namespace(x)
     if bool(xp.isfinite(xp.sum(x))):
         return
     finite = xp.isfinite(x)
     if bool(xp.all(finite)):  # only the sum overflowed
         return
-    first = int(xp.argmax(xp.astype(xp.reshape(~finite, (-1,)), xp.int8)))
-    sample, neuron = divmod(first, x.shape[1])
+    place = int(xp.argmax(xp.astype(xp.reshape(~finite, (-1,)), xp.int8)))
+    sample, neuron = divmod(place, x.shape[1])
     what = "NaN" if bool(xp.isnan(x[sample, neuron])) else "infinite"
-    raise UndefinedMetric(f"{name} is undefined: neuron {neuron} is {what} at sample {sample}")
+    raise UndefinedMetric(f"{name} is undefined: neuron {neuron} is {what} at sample {first + sample}")
 
 
 def centred(x: Array) -> Array:

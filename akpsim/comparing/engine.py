@@ -1,0 +1,227 @@
+r"""Inner products of the linear Gram matrices of all pairs of representations: the engine of the CKA family.
+
+For representations :math:`X_a` (sample, neuron), centred, let :math:`K_a = X_a X_a^\top` and :math:`d_a` its diagonal.
+The engine returns :math:`P_{ab} = \sum_{i \neq j} K_a[i, j] K_b[i, j]` and :math:`d_a`; both estimators follow:
+
+- biased: :math:`\langle K_a, K_b \rangle = P_{ab} + d_a \cdot d_b`;
+- debiased: rows of :math:`K_a` sum to zero, so that without the diagonal they sum to :math:`-d_a`, and HSIC_1 is, up to
+  n (n - 3), :math:`P_{ab} + \frac{(1 \cdot d_a)(1 \cdot d_b)}{(n-1)(n-2)} - \frac{2}{n-2} d_a \cdot d_b`.
+
+Each representation is centred once; its Gram matrix is computed on and below the diagonal only, in tiles laid side by
+side in one row of a buffer; all pairs are one product of that buffer with itself, in which tiles off the diagonal
+count twice.  With few neurons and many samples :math:`\langle K_a, K_b \rangle = \|X_a^\top X_b\|_F^2` is cheaper;
+multiplications are counted and the cheaper way is taken.  Small terms and sums over tiles are in float64.
+"""
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+
+import numpy as np
+from array_api_compat import array_namespace, device, to_device
+
+from akpsim.comparing.align import Aligned
+from akpsim.comparing.centring import Centring
+from akpsim.comparing.tiles import BLOCKS, Plan, Tile, entries, places, plan_batches, plan_tiles
+from akpsim.errors import UndefinedMetric
+from akpsim.metrics.cka import SAME
+from akpsim.metrics.metric import Array
+from akpsim.progress import Progress
+
+SAFE = {4: (1e-8, 1e15), 8: (1e-100, 1e100)}
+"""Traces of a Gram matrix between which no product over- or underflows, by bytes of a number."""
+
+
+@dataclass(frozen=True)
+class Products:
+    """Inner products of Gram matrices: `off` (member, member) without their diagonals, `diagonal` (member, sample).
+
+    Every representation is in a unit of its own, which no alignment depends on.
+    """
+
+    off: np.ndarray
+    diagonal: np.ndarray
+    eps: float = float(np.finfo(np.float64).eps)
+    """Spacing of numbers in the precision in which they were computed."""
+
+    def inner(self, estimator: str) -> np.ndarray:
+        """Return the inner products of all pairs under an estimator, ``"biased"`` or ``"debiased"``."""
+        d, n = self.diagonal, self.diagonal.shape[1]
+        products: np.ndarray = d @ d.T
+        if estimator == "debiased":
+            total = d.sum(axis=1)
+            products = np.outer(total, total) / ((n - 1) * (n - 2)) - products * (2 / (n - 2))
+        found: np.ndarray = self.off + products
+        return found
+
+
+def linear_products(
+    aligned: Aligned, *, name: str = "cka", memory: int | None = None, progress: bool = False, way: str | None = None
+) -> tuple[Products, dict[int, str]]:
+    """Return inner products of all pairs, and the reasons for representations that have none.
+
+    Parameters
+    ----------
+    aligned : Aligned
+        The representations.
+    name : str
+        The metric, for messages.
+    memory : int, optional
+        Bytes that may be used over the representations themselves.
+    progress : bool
+        Show how far the work is.
+    way : str, optional
+        ``"gram"`` or ``"feature"``; by default the one with fewer multiplications.
+    """
+    x = aligned.load(0, slice(0, 1))
+    xp = array_namespace(x)
+    wide = any("64" in str(source.dtype) for source in aligned.sources)
+    dtype = xp.float64 if wide else x.dtype
+    itemsize = 8 if dtype == xp.float64 else 4
+    widths = [int(source.shape[1]) for source in aligned.sources]
+    multiply = {"gram": _by_gram, "feature": _by_feature}[way or cheaper(aligned.n, widths)]
+    work = Work(
+        [Centring(aligned, index, dtype) for index in range(len(aligned))],
+        aligned.n,
+        widths,
+        itemsize,
+        memory,
+        progress,
+    )
+    # Over- and underflow are looked for in what comes out, and mended here.
+    with np.errstate(over="ignore", invalid="ignore", under="ignore"):
+        found = multiply(work, set())
+    reasons: dict[int, str] = {}
+    again = False
+    for index, trace in enumerate(found.diagonal.sum(axis=1).tolist()):
+        centring = work.centrings[index]
+        if centring.doubtful(trace, aligned.n, SAFE[itemsize]):
+            try:
+                if centring.rescale(work.blocks(), name):
+                    again = True
+                else:
+                    reasons[index] = f"{name} is undefined: {SAME}"
+            except UndefinedMetric as error:
+                reasons[index] = str(error)
+    found = multiply(work, set(reasons)) if again else found
+    return replace(found, eps=float(xp.finfo(dtype).eps)), reasons
+
+
+@dataclass(frozen=True)
+class Work:
+    """What is to be multiplied, and within which memory."""
+
+    centrings: Sequence[Centring]
+    n: int
+    widths: Sequence[int]
+    itemsize: int
+    memory: int | None
+    progress: bool
+
+    def usable(self, without: set[int]) -> list[int]:
+        """Return the places of representations that take part."""
+        return [index for index in range(len(self.centrings)) if index not in without]
+
+    def blocks(self) -> list[slice]:
+        """Return all rows in blocks of about a million numbers."""
+        size = max(1, 2**20 // max(self.widths))
+        return [slice(start, min(start + size, self.n)) for start in range(0, self.n, size)]
+
+
+def cheaper(n: int, widths: Sequence[int]) -> str:
+    """Return the way with fewer multiplications: ``"gram"`` or ``"feature"``."""
+    entries = n * n * (1 + 1 / BLOCKS[0]) / 2
+    gram = (sum(widths) + len(widths) ** 2 / 2) * entries
+    feature = n * (sum(widths) ** 2 + sum(width**2 for width in widths)) / 2
+    return "gram" if gram <= feature else "feature"
+
+
+def _by_gram(work: Work, without: set[int]) -> Products:
+    """Multiply Gram matrices, tile by tile."""
+    count = len(work.centrings)
+    plan = plan_tiles(count, work.n, max(work.widths), work.itemsize, work.memory)
+    some = work.centrings[0].load(slice(0, 1))
+    xp = array_namespace(some)
+    kind = {"dtype": work.centrings[0].dtype, "device": device(some)}
+    off, diagonal = np.zeros((count, count)), np.zeros((count, work.n))
+    room = xp.empty((work.n, max(work.widths)), **kind) if plan.whole else None
+    with Progress("Gram matrices", total=len(plan.groups) * count, show=work.progress) as bar:
+        for group in plan.groups:
+            buffer = xp.zeros((count, entries(group)), **kind)
+            for index in work.usable(without):
+                _fill(buffer[index, :], diagonal[index], work.centrings[index], group, plan, room)
+                bar.advance()
+            off += _tile_products(buffer, group)
+            del buffer
+    return Products(off, diagonal)
+
+
+def _fill(
+    buffer: Array, diagonal: np.ndarray, centring: Centring, group: Sequence[Tile], plan: Plan, room: Array | None
+) -> None:
+    """Write a group's tiles of one Gram matrix side by side, zeros on the diagonal, and the diagonal apart."""
+    xp = array_namespace(buffer)
+    if room is not None:
+        x = centring.rows(slice(0, max(tile.rows.stop for tile in group)), plan.blocks, room)
+    for tile, place in zip(group, places(group), strict=True):
+        if room is None:
+            one = centring.rows(tile.rows, plan.blocks)
+            two = one if tile.diagonal else centring.rows(tile.columns, plan.blocks)
+        else:
+            one, two = x[tile.rows, :], x[tile.columns, :]
+        xp.matmul(one, two.T, out=xp.reshape(buffer[place], tile.shape))
+        if tile.diagonal:
+            step = slice(place.start, place.stop, tile.shape[0] + 1)
+            diagonal[tile.rows] = in_memory(buffer[step])
+            buffer[step] = 0.0
+
+
+def _tile_products(buffer: Array, group: Sequence[Tile]) -> np.ndarray:
+    """Return the inner products of all rows, tiles off the diagonal counting twice, summed in float64."""
+    total = np.zeros((buffer.shape[0], buffer.shape[0]))
+    for tile, place in zip(group, places(group), strict=True):
+        part = buffer[:, place]
+        total += (1 if tile.diagonal else 2) * in_memory(part @ part.T)
+    return total
+
+
+def _by_feature(work: Work, without: set[int]) -> Products:
+    """Multiply representations with each other, batch of members by batch of members."""
+    batches, blocks = plan_batches(work.n, work.widths, work.itemsize, work.memory)
+    count = len(work.centrings)
+    inner, diagonal = np.zeros((count, count)), np.zeros((count, work.n))
+    pairs = [(a, b) for a in range(len(batches)) for b in range(a + 1)]
+    with Progress("pairs of batches", total=len(pairs), show=work.progress) as bar:
+        for a, b in pairs:
+            one, two = ([i for i in batches[k] if i not in without] for k in (a, b))
+            if one and two:
+                block = _batch_products(work, one, two, blocks, diagonal)
+                inner[np.ix_(one, two)] = block
+                inner[np.ix_(two, one)] = block.T
+            bar.advance()
+    return Products(inner - diagonal @ diagonal.T, diagonal)
+
+
+def _batch_products(
+    work: Work, one: list[int], two: list[int], blocks: Sequence[slice], diagonal: np.ndarray
+) -> np.ndarray:
+    """Return the squared norms of the cross-covariances of two batches; write |x_i|^2 into `diagonal`."""
+    cross: Array = None
+    for block in blocks:
+        rows = {index: work.centrings[index].rows(block, blocks) for index in {*one, *two}}
+        xp = array_namespace(rows[one[0]])
+        if one == two:
+            for index in one:
+                diagonal[index, block] = in_memory(xp.sum(rows[index] * rows[index], axis=1))
+        first = xp.concat([rows[index] for index in one], axis=1)
+        second = first if one == two else xp.concat([rows[index] for index in two], axis=1)
+        product = first.T @ second
+        cross = product if cross is None else cross + product
+    ends = [np.cumsum([0, *(work.widths[index] for index in batch)]).tolist() for batch in (one, two)]
+    squares = in_memory(cross) ** 2
+    by_row = np.add.reduceat(squares, ends[0][:-1], axis=0, dtype=np.float64)
+    return np.asarray(np.add.reduceat(by_row, ends[1][:-1], axis=1))
+
+
+def in_memory(x: Array) -> np.ndarray:
+    """Return a small result as float64 numpy, from whatever device it is on."""
+    return np.asarray(to_device(x, "cpu"), dtype=np.float64)
