@@ -1,6 +1,7 @@
 """A perturbation of strength 0 changes nothing, bit for bit; each acts when and how its schedule says."""
 
 from itertools import pairwise
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -163,3 +164,83 @@ def test_a_probability_thins_the_schedule_and_depends_on_the_seed_alone():
     ]
     assert drawn[0] == drawn[1] != drawn[2]
     assert 70 < len(drawn[0]) < 130
+
+
+def test_input_noise_has_the_standard_deviation_it_says():
+    inputs = 3 * torch.randn(2000, 20, generator=generator(1)) + 5
+    noisy = PERTURBATIONS["input_noise"].act(inputs, moment(0.5), scale=2.0)
+    assert float((noisy - inputs).std()) == pytest.approx(3.0, rel=0.02)
+
+
+def test_blur_keeps_a_flat_image_and_spreads_a_point_as_a_gaussian():
+    from scipy.ndimage import gaussian_filter
+
+    act = PERTURBATIONS["blur"].act
+    flat, point = torch.full((1, 2, 21, 21), 0.7), torch.zeros(1, 1, 21, 21)
+    point[0, 0, 10, 10] = 1
+    assert torch.allclose(act(flat, moment()), flat)
+    # scipy's filter, cut at the same radius of three standard deviations
+    expected = gaussian_filter(point[0, 0].numpy(), 2.0, radius=6)
+    assert act(point, moment(), sigma=2.0)[0, 0].numpy() == pytest.approx(expected, abs=1e-6)
+    with pytest.raises(AkpsimError, match=r"blur needs images .*, got features of shape \(3, 4\)"):
+        act(torch.zeros(3, 4), moment())
+
+
+def test_weight_noise_is_relative_to_each_matrix_and_spares_biases():
+    network = Head(400, 3, dense=(300,), activation="relu", initializer="glorot_uniform", generator=generator())
+    before = [p.detach().clone() for p in network.parameters()]
+    PERTURBATIONS["weight_noise"].act(network, moment(0.25))
+    change = [(p.detach() - old) for p, old in zip(network.parameters(), before, strict=True)]
+    assert float(change[0].std() / before[0].std()) == pytest.approx(0.25, rel=0.02)
+    assert not change[1].any()
+
+
+def test_a_lesion_silences_its_share_of_each_hidden_layer():
+    network = Head(4, 3, dense=(10, 20), activation="relu", initializer="glorot_uniform", generator=generator())
+    PERTURBATIONS["lesion"].act(network, moment(0.3))
+    for layer, silent in ((network.dense_1, 3), (network.dense_2, 6)):
+        assert int((layer.linear.weight == 0).all(1).sum()) == silent
+
+
+def test_gradient_noise_of_strength_one_is_as_long_as_the_gradient():
+    network = Head(200, 3, dense=(300,), activation="relu", initializer="glorot_uniform", generator=generator())
+    network(torch.randn(9, 200, generator=generator(2))).square().sum().backward()
+    weight = network.dense_1.linear.weight
+    before = weight.grad.clone()
+    PERTURBATIONS["gradient_noise"].act(network, moment(1.0))
+    noise = weight.grad - before
+    assert float(noise.norm() / before.norm()) == pytest.approx(1, rel=0.02)
+    cosine = torch.nn.functional.cosine_similarity(weight.grad.flatten(), before.flatten(), dim=0)
+    assert float(cosine) == pytest.approx(2**-0.5, abs=0.03)
+
+
+def test_a_shock_multiplies_the_learning_rate():
+    optimizer = torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=0.01)
+    PERTURBATIONS["learning_rate_shock"].act(optimizer, moment(0.5), factor=100.0)
+    assert optimizer.param_groups[0]["lr"] == pytest.approx(0.1)
+
+
+def test_another_initializer_reaches_its_layer_only():
+    network = head()
+    second = network.dense_2.linear.weight.detach().clone()
+    PERTURBATIONS["initializer"].act(network, moment(), kernel="zeros", layers="dense_1")
+    assert not network.dense_1.linear.weight.any()
+    assert torch.equal(network.dense_2.linear.weight, second)
+
+
+def test_dropout_zeroes_its_share_in_training_only_and_keeps_the_mean():
+    network = Head(50, 3, dense=(400,), activation="softplus", initializer="glorot_uniform", generator=generator())
+    x = torch.randn(100, 50, generator=generator(1))
+    whole = network.dense_1(x).detach()
+    PERTURBATIONS["dropout"].act(network, moment(0.4))
+    dropped = network.train().dense_1(x).detach()
+    assert float((dropped == 0).float().mean()) == pytest.approx(0.4, abs=0.01)
+    assert float(dropped.mean() / whole.mean()) == pytest.approx(1, abs=0.02)
+    assert torch.equal(network.eval().dense_1(x).detach(), whole)
+
+
+def test_the_page_of_perturbations_has_every_one_with_its_options():
+    page = (Path(__file__).parents[1] / "docs" / "perturbations.md").read_text()
+    for name, perturbation in PERTURBATIONS.items():
+        options = ", ".join(f"`{key} = {value!r}`" for key, value in perturbation.options.items()) or "-"
+        assert f"| `{name}` | {perturbation.site} | {perturbation.summary} | {options} |" in page

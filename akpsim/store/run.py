@@ -20,7 +20,17 @@ from akpsim.errors import StoreError, unknown_name
 from akpsim.store.writer import layer_group
 from akpsim.study import Study, load_study
 
-MEMBER_COORDINATES = ("family", "stress", "dose", "seed", "optimizer", "initializer", "accuracy", "majority_baseline")
+MEMBER_COORDINATES = (
+    "family",
+    "stress",
+    "dose",
+    "perturbation",
+    "seed",
+    "optimizer",
+    "initializer",
+    "accuracy",
+    "majority_baseline",
+)
 
 
 class StoredActivation:

@@ -182,6 +182,11 @@ class Family(Section):
     vary: tuple[Stream, ...] = ("weights", "batches", "perturbation")
     perturbations: tuple[PerturbationSpec, ...] = ()
 
+    @property
+    def perturbation(self) -> str:
+        """What is done to its members, in one word: the names joined by ``+``, or ``none``."""
+        return "+".join(spec.name for spec in self.perturbations) or "none"
+
 
 class Capture(Section):
     """Which layers are written, and when.

@@ -28,6 +28,7 @@ class Dense(nn.Module):
     def __init__(self, inputs: int, outputs: int, *, activation: str) -> None:
         super().__init__()
         self.linear = nn.utils.skip_init(nn.Linear, inputs, outputs)  # Head draws, from its own stream
+        self.dropout: nn.Module = nn.Identity()
         self.swap(activation)
 
     def swap(self, activation: str, *, strength: float = 1.0) -> None:
@@ -44,7 +45,8 @@ class Dense(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the activated responses."""
-        return self.activation(self.linear(x))
+        responses: Tensor = self.dropout(self.activation(self.linear(x)))
+        return responses
 
 
 class Head(nn.Sequential):

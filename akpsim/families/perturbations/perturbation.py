@@ -16,6 +16,9 @@ Site = Literal["initializer", "activation", "loss", "labels", "inputs", "weights
 EVENTS: tuple[Site, ...] = ("initializer", "activation", "loss", "weights", "optimizer")
 """Sites where acting is an event at the start of an epoch: the network or its objective is another afterwards."""
 
+GRADIENT_SITES: tuple[Site, ...] = ("activation", "loss", "labels")
+"""Sites whose whole effect shows in the gradient on a fixed batch, so that an unchanged gradient means no effect."""
+
 STEP_SITES: tuple[Site, ...] = ("inputs", "gradients")
 """Sites where acting is part of each training step."""
 

@@ -10,6 +10,7 @@ import numpy as np
 import akpsim
 from akpsim.errors import AkpsimError, InvalidStudy, StoreError
 from akpsim.families.perturbations import PERTURBATIONS
+from akpsim.families.perturbations.perturbation import GRADIENT_SITES
 from akpsim.families.training.audit import NULL_COSINE
 from akpsim.families.training.member import Work, train_member
 from akpsim.families.training.prepared import Prepared, prepare
@@ -182,7 +183,7 @@ def remove_run(out: Path) -> None:
 
 
 def null_perturbations(run: Run) -> list[str]:
-    """Say in one line each which perturbations of a run left the gradient where it pointed."""
+    """Say in one line each which perturbations of a run left the gradient where it pointed, at all their events."""
     cosines: dict[tuple[str, str], list[float]] = {}
     for name, family in zip(run.names, run.members.family.values, strict=True):
         with open_member(run.file(name)) as file:
@@ -190,10 +191,13 @@ def null_perturbations(run: Run) -> list[str]:
             if "gradient_cosine" not in audit.variables:
                 continue
             for perturbation, cosine in zip(audit["perturbation"][:], audit["gradient_cosine"][:], strict=True):
-                cosines.setdefault((str(family), str(perturbation)), []).append(float(cosine))
+                entry = PERTURBATIONS.get(str(perturbation))
+                if entry is not None and entry.site in GRADIENT_SITES:
+                    cosines.setdefault((str(family), entry.name), []).append(float(cosine))
+    lowest = {key: np.min(values) for key, values in cosines.items()}  # NaN, a gradient of zero, is not null
     return [
         f"{family}: {perturbation} is no perturbation: the gradient's cosine before and after is at least "
-        f"{np.nanmin(values):.6f} at all {len(values)} events"
+        f"{lowest[family, perturbation]:.6f} at all {len(values)} events"
         for (family, perturbation), values in cosines.items()
-        if np.nanmin(values) > NULL_COSINE
+        if lowest[family, perturbation] > NULL_COSINE
     ]

@@ -223,6 +223,7 @@ class Work:
             "family": self.family.name,
             "stress": self.family.stress,
             "dose": self.family.dose,
+            "perturbation": self.family.perturbation,
             "seed": self.member.seed,
             "optimizer": self.family.optimizer or training.optimizer,
             "initializer": self.initializer,
