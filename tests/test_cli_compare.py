@@ -10,7 +10,7 @@ from typer.testing import CliRunner
 
 import akpsim
 from akpsim.files import atomic, write_json, write_text
-from akpsim.store import MemberWriter
+from akpsim.store import MEMBER_COORDINATES, MemberWriter
 from akpsim.study import load_study
 
 SAMPLES = np.array([f"s{index:02d}" for index in range(20)])
@@ -27,8 +27,9 @@ def run(tmp_path):
     study = load_study({"name": "made", "members": 3, "families": families})
     rng = np.random.default_rng(0)
     for member in study.design():
-        attrs = {"family": member.family.name, "stress": member.family.stress, "dose": member.family.dose}
-        attrs |= {"seed": member.seed, "optimizer": "sgd", "initializer": "zeros", "accuracy": 0.5}
+        attrs = dict.fromkeys(MEMBER_COORDINATES, 0.5)
+        attrs |= {"family": member.family.name, "stress": member.family.stress, "dose": member.family.dose}
+        attrs |= {"seed": member.seed, "optimizer": "sgd", "initializer": "zeros"}
         with atomic(tmp_path / "made" / "members" / f"{member.name}.nc") as path:
             writer = MemberWriter(path, attrs)
             for layer, neurons in (("dense_1", 6), ("dense_2", 4)):
