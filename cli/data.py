@@ -118,6 +118,32 @@ def verify(
         raise typer.Exit(1)
 
 
+@data.command("fetch")
+def fetch(
+    name: Annotated[str, typer.Argument(help="wings: the published fly wings, doi:10.5281/zenodo.7648739.")],
+    out: Annotated[Path | None, typer.Option("--out", "-o", help="The folder to fill.  [default: NAME-record]")] = None,
+    limit: Annotated[float, typer.Option(help="Gigabytes to fetch at most, and to unpack of each archive.")] = 50,
+    as_json: Json = False,
+) -> None:
+    """Fetch a published record, check it and unpack it; run again, it goes on with what is missing.
+
+    For example:
+
+        akpsim data fetch wings --out scans/
+    """
+    from akpsim.families.datasets.fetch import fetch_record
+
+    out = out or Path(f"{name}-record")
+    got = fetch_record(name, out, limit=limit, show=not as_json)
+    if as_json:
+        typer.echo(json.dumps(got))
+        return
+    typer.echo(f"{out}: {len(got['files'])} files of doi:{got['doi']}, checksums right")
+    for folder in got["folders"]:
+        typer.echo(f"unpacked into {folder}")
+    typer.echo("next: `akpsim data stack IN OUT`, where IN has one sub-folder a class")
+
+
 @data.command("wings")
 def wings(
     target: Annotated[Path, typer.Argument(metavar="OUT", help="The folder of stacks to make.")],
