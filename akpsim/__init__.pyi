@@ -7,9 +7,13 @@ from .features import read_features as read_features
 from .karenina import anosim as anosim
 from .karenina import disperse as disperse
 from .karenina import disperse_layers as disperse_layers
+from .karenina import disperse_on as disperse_on
+from .karenina import disperse_without_readout as disperse_without_readout
+from .karenina import happiness as happiness
 from .karenina import permanova as permanova
 from .karenina import permdisp as permdisp
 from .karenina import wd_star as wd_star
+from .karenina import without_readout as without_readout
 from .metrics import METRICS as METRICS
 from .metrics import Metric as Metric
 from .ordination import ORDINATIONS as ORDINATIONS

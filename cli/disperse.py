@@ -1,21 +1,40 @@
 """`akpsim disperse`."""
 
 import json
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 import akpsim
+from akpsim.errors import AkpsimError
 
-from .arguments import Epoch, Json, Layer, Out
-from .matrices import Blocks, By, Matrix, Metric, Permutations, Seed, default_path, distances_of, plain
+from .arguments import Epoch, Json, Out, run_of
+from .matrices import (
+    Blocks,
+    By,
+    Matrix,
+    Metric,
+    Permutations,
+    Seed,
+    default_path,
+    distances_of,
+    distances_of_layers,
+    plain,
+    without_undefined,
+)
+
+Layers = Annotated[
+    str | None,
+    typer.Option("--layer", help="A captured layer, or `all`; by default the last hidden one.", show_default=False),
+]
 
 
 def disperse(
     sources: Matrix = None,
     by: By = "stress",
     metric: Metric = "cka",
-    layer: Layer = None,
+    layer: Layers = None,
     epoch: Epoch = -1,
     reference: Annotated[
         str | None, typer.Option(help="Group that others are compared with.", show_default="happy, none or baseline")
@@ -28,39 +47,99 @@ def disperse(
 ) -> None:
     """Say whether stressed or unhappy members differ more from each other than the reference, and how sure that is.
 
+    `--by happiness` applies the rule of the study to the accuracy on test images, and takes out of the representations
+    what their logits say.
+
     **Examples**
 
         akpsim disperse runs/digits --by stress
+
+        akpsim disperse runs/digits --by happiness
 
         akpsim disperse runs/digits --by family --layer all
 
         akpsim disperse similarity.nc --by family --reference baseline --blocks seed --json
     """
-    distances, run = distances_of(sources, metric=metric, layer=layer, epoch=epoch)
-    found = akpsim.disperse(distances, by, reference=reference, blocks=blocks, permutations=permutations, seed=seed)
-    path = akpsim.save(found, out or default_path(run, "dispersion", distances, by))
-    typer.echo(json.dumps({"path": str(path), **plain(found)}) if as_json else f"{_text(found)}\n{path}")
+    options: dict[str, Any] = {"blocks": blocks, "permutations": permutations, "seed": seed}
+    if by == "happiness":
+        found, path, lines = _of_happiness(sources, metric, layer, epoch, options)
+    elif layer == "all":
+        distances, run = distances_of_layers(sources, metric=metric, epoch=epoch)
+        found = akpsim.disperse_layers(distances, by, reference=reference, progress=not as_json, **options)
+        path, lines = Path(run.path) / "analysis" / f"dispersion-layers-{by}.nc", _layers(found)
+    else:
+        distances, run = distances_of(sources, metric=metric, layer=layer, epoch=epoch)
+        found = akpsim.disperse(distances, by, reference=reference, **options)
+        path, lines = default_path(run, "dispersion", distances, by), _groups(found)
+    path = akpsim.save(found, out or path)
+    typer.echo(json.dumps({"path": str(path), **plain(found)}) if as_json else "\n".join([*lines, str(path)]))
 
 
-def _text(found: Any) -> str:
-    lines = [
-        f"{group!s:20} n = {size:<4} mean distance {_interval(mean, lower, upper)}"
-        for group, size, mean, lower, upper in zip(
-            found.group.values,
-            found["size"].values,
-            found.mean_distance.values,
-            found.mean_distance_lower.values,
-            found.mean_distance_upper.values,
-            strict=True,
-        )
-    ]
-    kind = "complete" if found.attrs["complete_enumeration"] else "random"
-    lines.append(
-        f"permutation test of dispersion p = {float(found.p):.3g}, of location p = {float(found.p_location):.3g} "
-        f"({found.attrs['permutations']} relabelings, {kind}; smallest attainable {found.attrs['smallest_p']:.2g})"
+def _of_happiness(
+    sources: list[Path] | None, metric: str, layer: str | None, epoch: int, options: dict[str, Any]
+) -> tuple[Any, Path, list[str]]:
+    """Return the effect of happiness beyond the readout, where it goes and what is said."""
+    run = run_of(sources)
+    if run is None:
+        raise AkpsimError("`--by happiness` needs a run, whose study has the rule and whose members have an accuracy")
+    happy = akpsim.happiness(run)
+    representations = run.representations(layer=layer, epoch=epoch)
+    raw = without_undefined(akpsim.as_distance(akpsim.compare(representations, metric=metric)))
+    rule = f"happy: {happy.attrs['rule']}; collapsed members: {happy.attrs['collapsed_members']}"
+    if "happiness" not in happy:
+        found = akpsim.disperse_on(raw, "accuracy", **options)
+        slope = _effect(*(float(found[name]) for name in ("slope", "slope_lower", "slope_upper")))
+        said = f"log distance to the others, per unit of accuracy: {slope}, p = {float(found.p):.3g}"
+        return found, default_path(run, "dispersion", raw, "accuracy"), [rule, said]
+    rest = akpsim.without_readout(representations, run.representations(layer="logits", epoch=epoch))
+    projected = without_undefined(akpsim.as_distance(akpsim.compare(rest, metric=metric)))
+    both = [name for name in raw["member"].values if name in set(projected["member"].values)]
+    labels = happy.happiness.sel(member=both).values
+    raw, projected = (matrix.sel(member=both, other=both) for matrix in (raw, projected))
+    projected = projected.assign_coords(
+        happiness=("member", labels), collapsed=("member", happy.collapsed.sel(member=both).values)
     )
-    return "\n".join([*lines, found.attrs["sentence"]])
+    found = akpsim.disperse_without_readout(raw, projected, by=labels, **options)
+    found = found.assign_attrs(by="happiness", rule=happy.attrs["rule"])
+    return found, default_path(run, "dispersion", raw, "happiness"), [rule, *_groups(found)]
 
 
-def _interval(value: float, lower: float, upper: float) -> str:
-    return f"{value:.3f}" + ("  (no interval)" if lower != lower else f"  ({lower:.3f} to {upper:.3f})")
+def _groups(found: Any) -> list[str]:
+    """Say what each group is like and what follows."""
+    columns = ("size", "mean_distance", "mean_distance_lower", "mean_distance_upper")
+    rows = zip(found.group.values, *(found[name].values for name in columns), strict=True)
+    return [
+        *(f"{group!s:20} n = {size:<4} mean distance {_interval(*values)}" for group, size, *values in rows),
+        f"permutation test of dispersion p = {float(found.p):.3g}, of location p = {float(found.p_location):.3g} "
+        f"({_relabelings(found)})",
+        found.attrs["sentence"],
+    ]
+
+
+def _layers(found: Any) -> list[str]:
+    """Say what each layer says and what all say together."""
+    names = ("log_ratio", "log_ratio_lower", "log_ratio_upper")
+    rows = zip(found.layer.values, *(found[name].values for name in (*names, "p_adjusted", "verdict")), strict=True)
+    lines = [f"{layer!s:12} {_effect(*values)}  p = {p:.3g}  {said}" for layer, *values, p, said in rows]
+    together = _effect(*(float(found[f"omnibus_{name}"]) for name in names))
+    compared = f"{found.attrs['others']} / {found.attrs['reference']}"
+    return [
+        f"log ratio of spreads, {compared}; p adjusted over layers ({_relabelings(found)})",
+        *lines,
+        f"{'all':12} {together}  p = {float(found.omnibus_p):.3g}  {found.omnibus_verdict.item()}",
+    ]
+
+
+def _relabelings(found: Any) -> str:
+    kind = "complete" if found.attrs["complete_enumeration"] else "random"
+    smallest = found.attrs["smallest_p"]
+    return f"{found.attrs['permutations']} relabelings, {kind}; smallest attainable {smallest:.2g}"
+
+
+def _effect(value: float, lower: float, upper: float) -> str:
+    return f"{value:+.3f}" + (" (no interval)" if lower != lower else f" ({lower:+.3f} to {upper:+.3f})")
+
+
+def _interval(value: Any, lower: Any, upper: Any) -> str:
+    low, high = float(lower), float(upper)
+    return f"{float(value):.3f}" + ("  (no interval)" if low != low else f"  ({low:.3f} to {high:.3f})")

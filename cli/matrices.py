@@ -37,6 +37,20 @@ def distances_of(sources: list[Path] | None, *, metric: str, layer: str | None, 
     return without_undefined(akpsim.as_distance(akpsim.compare(representations, metric=metric))), run_of(sources)
 
 
+def distances_of_layers(sources: list[Path] | None, *, metric: str, epoch: int) -> tuple[dict[str, Any], Any]:
+    """Return the distances at every layer of a run between members that have a value at all of them, and the run."""
+    run = run_of(sources)
+    if run is None:
+        raise InvalidData("all layers are those of a run; name a run folder")
+    found = {
+        layer: without_undefined(akpsim.as_distance(akpsim.compare(run.representations(layer, epoch), metric=metric)))
+        for layer in run.layers
+    }
+    everywhere = set.intersection(*(set(matrix["member"].values.tolist()) for matrix in found.values()))
+    kept = [name for name in run.names if name in everywhere]
+    return {layer: matrix.sel(member=kept, other=kept) for layer, matrix in found.items()}, run
+
+
 def _saved(sources: list[Path] | None) -> Any:
     """Return the matrix that `akpsim compare` saved, if that is what was named."""
     if sources is None or len(sources) != 1 or sources[0].suffix != ".nc":

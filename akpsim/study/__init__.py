@@ -5,6 +5,7 @@ from akpsim.study.loading import presets as presets
 from akpsim.study.sections import Capture as Capture
 from akpsim.study.sections import Data as Data
 from akpsim.study.sections import Family as Family
+from akpsim.study.sections import Happiness as Happiness
 from akpsim.study.sections import Member as Member
 from akpsim.study.sections import Network as Network
 from akpsim.study.sections import PerturbationSpec as PerturbationSpec

@@ -228,6 +228,21 @@ class Member(Section):
         return f"{self.family.name}-{self.seed}"
 
 
+class Happiness(Section):
+    """Which members count as happy: a rule fixed before their representations are looked at.
+
+    `margin`: accuracy on the test images above the majority baseline by `margin`.  `median`: above the median of all
+    members, or of those that share the coordinate `block` (an optimizer, a seed).  `continuous`: no groups; how
+    far a member is from the others is regressed on accuracy.  A member that gives one class to the share `collapsed`
+    of the test images is flagged.
+    """
+
+    rule: Literal["margin", "median", "continuous"] = "margin"
+    margin: Fraction = 0.1
+    block: str | None = None
+    collapsed: Fraction = 0.95
+
+
 class Study(Section):
     """The whole design; what is stored with a run is this, with the defaults written out."""
 
@@ -238,6 +253,7 @@ class Study(Section):
     network: Network = Network()
     training: Training = Training()
     capture: Capture = Capture()
+    happiness: Happiness = Happiness()
     families: Annotated[tuple[Family, ...], Field(min_length=1)] = (Family(name="baseline"),)
 
     @model_validator(mode="after")
