@@ -1,3 +1,4 @@
+from .classification import classification_table as classification_table
 from .comparing import as_distance as as_distance
 from .comparing import between_families as between_families
 from .comparing import compare as compare

@@ -14,6 +14,7 @@ from .disperse import disperse
 from .list import list_entries
 from .ordinate import ordinate
 from .plot import plot
+from .table import table
 from .train_family import train_family
 
 
@@ -45,5 +46,6 @@ app.command("ordinate")(ordinate)
 
 app.command("train-family")(train_family)
 app.command("plot")(plot)
+app.command("table")(table)
 app.command("list")(list_entries)
 app.add_typer(data, name="data")
