@@ -2,6 +2,7 @@
 
 import csv
 import struct
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -212,3 +213,8 @@ def test_what_a_user_types_as_data_is_a_name_a_folder_or_a_file(tmp_path):
     assert fault(data_named, "wing").startswith(
         "unknown dataset, folder or file (.npz, .csv) 'wing': did you mean 'wings'?"
     )
+
+
+def test_every_data_set_is_on_the_page_about_data():
+    page = (Path(__file__).parents[1] / "docs" / "data.md").read_text()
+    assert [name for name in DATASETS if f"`{name}`" not in page] == []

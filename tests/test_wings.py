@@ -111,7 +111,10 @@ def test_stacks_written_and_stacked_by_the_commands_are_the_images_of_the_data_s
     assert images.classes == expected.classes
     np.testing.assert_array_equal(images.images, expected.images)
     assert [name.split("/")[1] for name in images.ids] == [f"{name}.png" for name in expected.ids]
-    assert "synthetic" in (tmp_path / "scans" / "SYNTHETIC.txt").read_text()
+    assert images.synthetic
+    assert "synthetic" in images.source
+    for folder in ("scans", "images"):
+        assert "synthetic" in (tmp_path / folder / "SYNTHETIC.txt").read_text()
     with tifffile.TiffFile(next((tmp_path / "scans").rglob("*.tif"))) as file:
         assert "synthetic wing discs, not photographs" in file.ome_metadata
     with (tmp_path / "images" / "manifest.csv").open() as handle:

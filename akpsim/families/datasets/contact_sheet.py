@@ -16,7 +16,7 @@ PER_CLASS = 60
 """At most so many of a class, evenly spaced over it."""
 
 
-def write_contact_sheet(path: Path, images: Sequence[Path], labels: Sequence[str]) -> None:
+def write_contact_sheet(path: Path, images: Sequence[Path], labels: Sequence[str], *, synthetic: bool = False) -> None:
     """Write a page of thumbnails.
 
     Parameters
@@ -26,6 +26,8 @@ def write_contact_sheet(path: Path, images: Sequence[Path], labels: Sequence[str
     images : sequence of Path
     labels : sequence of str
         The class of each; classes are drawn in the order in which they come.
+    synthetic : bool
+        Say so above each class.
     """
     from PIL import Image, ImageDraw
 
@@ -42,7 +44,7 @@ def write_contact_sheet(path: Path, images: Sequence[Path], labels: Sequence[str
     for label, found in shown.items():
         total = len(members[label])
         count = f"{total}" if total == len(found) else f"{len(found)} of {total}"
-        draw.text((MARGIN, top), f"{label or 'images'} ({count})", fill="white", font=font)
+        draw.text((MARGIN, top), f"{label or 'images'} ({count}{', synthetic' * synthetic})", fill="white", font=font)
         top += line + MARGIN
         for place, index in enumerate(found):
             row, column = divmod(place, PER_ROW)

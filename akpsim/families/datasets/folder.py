@@ -7,7 +7,7 @@ import numpy as np
 
 from akpsim.errors import InvalidData
 from akpsim.families.datasets.given import PART_NAMES, complete_split, with_class_map
-from akpsim.families.datasets.images import Dataset, Images
+from akpsim.families.datasets.images import SYNTHETIC_NOTE, Dataset, Images
 from akpsim.families.datasets.pictures import SUFFIXES, is_picture, read_pictures
 from akpsim.study import Data
 
@@ -50,8 +50,9 @@ def load_folder(data: Data) -> Images:
     split = np.array([file.part for file in files]) if files[0].part else None
     if split is not None:
         split = complete_split(split, labels, groups, seed=data.seed)
-    source = f"folder {root.resolve().name}"
-    return with_class_map(Images(images, labels, classes, np.array(ids), groups, split, source=source), data)
+    synthetic = (root / SYNTHETIC_NOTE).exists()
+    source = f"folder {root.resolve().name}{' of synthetic images' * synthetic}"
+    return with_class_map(Images(images, labels, classes, np.array(ids), groups, split, synthetic, source), data)
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,9 @@ import numpy as np
 
 from akpsim.study import Data
 
+SYNTHETIC_NOTE = "SYNTHETIC.txt"
+"""A file of this name in a folder of stacks or images says that nobody photographed them, and is passed on."""
+
 
 @dataclass(frozen=True)
 class Images:

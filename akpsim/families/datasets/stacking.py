@@ -6,6 +6,7 @@ Headers of all files are read before the first image is written, and the result 
 import contextlib
 import csv
 import hashlib
+import shutil
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -16,6 +17,7 @@ import numpy as np
 from akpsim.checks import one_of
 from akpsim.errors import InvalidData
 from akpsim.families.datasets.contact_sheet import write_contact_sheet
+from akpsim.families.datasets.images import SYNTHETIC_NOTE
 from akpsim.families.datasets.microscopy import SUFFIXES, Stack, open_stack
 from akpsim.families.datasets.projection import coloured, colours_for, project, stretched, value_range
 from akpsim.files import atomic_folder
@@ -118,7 +120,10 @@ def stack_folder(
             images.append(path)
             progress.advance(note=job.name)
         write_manifest(folder / "manifest.csv", rows)
-        write_contact_sheet(folder / "contact_sheet.png", images, [job.label for job in jobs])
+        note = source / SYNTHETIC_NOTE
+        write_contact_sheet(folder / "contact_sheet.png", images, [job.label for job in jobs], synthetic=note.exists())
+        if note.exists():
+            shutil.copyfile(note, folder / SYNTHETIC_NOTE)
     return rows
 
 

@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from akpsim.checks import at_least, in_range
-from akpsim.families.datasets.images import Dataset, Images
+from akpsim.families.datasets.images import SYNTHETIC_NOTE, Dataset, Images
 from akpsim.families.datasets.microscopy import stack_of
 from akpsim.families.datasets.options import options_of
 from akpsim.families.datasets.projection import image_of
@@ -248,7 +248,7 @@ def write_wings(target: Path | str, data: Data, *, show: bool = False) -> int:
         atomic_folder(target) as folder,
         Progress("synthetic stacks", total=chosen["healthy"] + chosen["tumour"], show=show) as progress,
     ):
-        write_text(folder / "SYNTHETIC.txt", f"{description(chosen)}\nDrawn by akpsim; nobody photographed these.\n")
+        write_text(folder / SYNTHETIC_NOTE, f"{description(chosen)}\nDrawn by akpsim; nobody photographed these.\n")
         for number, label in enumerate(labels_of(chosen)):
             path = folder / CLASSES[label] / f"{name_of(number, label)}.ome.tif"
             path.parent.mkdir(exist_ok=True)
