@@ -19,6 +19,9 @@ def train_family(
     members: Annotated[int | None, typer.Option(min=1, help="Networks a family.")] = None,
     epochs: Annotated[int | None, typer.Option(min=1, help="Epochs a network.")] = None,
     seed: Annotated[int | None, typer.Option(min=0, help="Of the whole study.")] = None,
+    checkpoint_every: Annotated[
+        int | None, typer.Option(min=0, help="Epochs between checkpoints; 0 for none. By default one a minute.")
+    ] = None,
     fresh: Annotated[bool, typer.Option("--fresh", help="Remove what the run folder holds and start again.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
@@ -55,6 +58,9 @@ def train_family(
             design.hash[:6],
         ]
         out = Path("runs") / "-".join(parts)
+    if checkpoint_every is not None:
+        section = design.training.model_copy(update={"checkpoint_every": checkpoint_every})
+        design = design.model_copy(update={"training": section})
     run = train(design, out, fresh=fresh, show=not as_json, note=lambda line: typer.echo(line, err=as_json))
     null = null_perturbations(run)
     if as_json:

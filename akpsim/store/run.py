@@ -17,7 +17,7 @@ import numpy as np
 import xarray as xr
 
 from akpsim.errors import StoreError, unknown_name
-from akpsim.store.writer import layer_group
+from akpsim.store.writer import layer_group, sizes
 from akpsim.study import Study, load_study
 
 MEMBER_COORDINATES = (
@@ -45,7 +45,10 @@ class StoredActivation:
     def __getitem__(self, key: tuple[slice, slice]) -> np.ndarray:
         with open_member(self.path) as file:
             variable = file[f"activations/{layer_group(self.layer)}/activation"]
-            return np.ma.getdata(variable[(self.epoch_index, *key)])
+            try:
+                return np.ma.getdata(variable[(self.epoch_index, *key)])
+            except (OSError, RuntimeError) as error:
+                raise StoreError(f"{self.path} is damaged: {self.layer} cannot be read ({error})") from None
 
 
 def open_member(path: Path) -> Any:
@@ -54,9 +57,10 @@ def open_member(path: Path) -> Any:
         file = netCDF4.Dataset(path)
     except FileNotFoundError:
         raise StoreError(f"{path} does not exist; run `akpsim train-family` again to train what is missing") from None
-    except OSError as error:
-        raise StoreError(f"{path} is damaged or cut short: {error.strerror or error}") from None
-    if getattr(file, "complete", 0) != 1:
+    except (OSError, RuntimeError) as error:
+        reason = getattr(error, "strerror", None) or error
+        raise StoreError(f"{path} is damaged or cut short: {reason}") from None
+    if getattr(file, "complete", 0) != 1 or json.loads(getattr(file, "sizes", "{}")) != sizes(file):
         file.close()
         raise StoreError(f"{path} is not complete; run `akpsim train-family` again to train what is missing")
     return file

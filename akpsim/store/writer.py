@@ -1,5 +1,6 @@
 """Write one member's file."""
 
+import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,14 @@ import numpy as np
 
 CHUNK_CACHE = 2**20
 """Bytes a variable; the library's default of 64 MiB costs hundreds of megabytes for a member with many layers."""
+
+LOSSLESS = {"zlib": True, "complevel": 1, "shuffle": True}
+COMPRESSIONS: dict[str, dict[str, Any]] = {
+    "lossless": LOSSLESS,
+    "none": {},
+    "zstd": {"compression": "zstd", "complevel": 3, "shuffle": True},
+    "rounded": {**LOSSLESS, "significant_digits": 10, "quantize_mode": "BitRound"},
+}
 
 
 class MemberWriter:
@@ -20,11 +29,14 @@ class MemberWriter:
         A temporary path, as `akpsim.files.atomic` gives it.
     attrs : dict
         What made the member; scalars only.
+    compression : str
+        Of representations, a name of `COMPRESSIONS`; tables are always lossless.
     """
 
-    def __init__(self, path: Path, attrs: dict[str, Any]) -> None:
+    def __init__(self, path: Path, attrs: dict[str, Any], *, compression: str = "lossless") -> None:
         self.file = netCDF4.Dataset(path, "w", format="NETCDF4")
         self.layers: dict[str, Any] = {}
+        self.compression = COMPRESSIONS[compression]
         self.file.setncatts(attrs)
 
     def table(self, group: str, dimension: str, columns: dict[str, Any]) -> None:
@@ -50,12 +62,18 @@ class MemberWriter:
                 place.createDimension(axis, size)
             create(place, "epoch", np.int64, ("epoch",))[:] = np.asarray(epochs)
             create(place, "sample", str, ("sample",))[:] = samples.astype(object)
-            create(place, "activation", np.float32, ("epoch", "sample", "neuron"), chunksizes=(1, *values.shape))
+            axes, chunk = ("epoch", "sample", "neuron"), (1, *values.shape)
+            create(place, "activation", np.float32, axes, self.compression, chunksizes=chunk)
         self.layers[group]["activation"][index] = values
+
+    def read(self, index: int) -> dict[str, np.ndarray]:
+        """Return what was written at the epoch ``epochs[index]``, by layer."""
+        return {place.layer: np.ma.getdata(place["activation"][index]) for place in self.layers.values()}
 
     def finish(self, attrs: dict[str, Any]) -> None:
         """Add what is known only at the end, and mark the file complete."""
         self.file.setncatts(attrs)
+        self.file.sizes = json.dumps(sizes(self.file))
         self.file.complete = np.int8(1)
 
     def close(self) -> None:
@@ -68,10 +86,25 @@ def layer_group(layer: str) -> str:
     return layer.replace("/", "%2F")
 
 
-def create(place: Any, name: str, dtype: Any, dimensions: tuple[str, ...], **kwargs: Any) -> Any:
-    """Create a variable, lossless and compressed, with a small chunk cache."""
+def sizes(group: Any) -> dict[str, list[int]]:
+    """Return the shape of every variable of a file, by group and name."""
+    found = {f"{group.path}/{name}".lstrip("/"): list(map(int, v.shape)) for name, v in group.variables.items()}
+    for inner in group.groups.values():
+        found |= sizes(inner)
+    return found
+
+
+def create(
+    place: Any,
+    name: str,
+    dtype: Any,
+    dimensions: tuple[str, ...],
+    compression: dict[str, Any] = LOSSLESS,
+    **kwargs: Any,
+) -> Any:
+    """Create a variable with a small chunk cache and a checksum, so that damage is noticed when it is read."""
     text = dtype is str or np.dtype(dtype).kind in "UO"
-    compression = {} if text else {"zlib": True, "complevel": 1, "shuffle": True}
+    compression = {} if text else {**compression, "fletcher32": True}
     variable = place.createVariable(name, str if text else dtype, dimensions, **compression, **kwargs)
     if not text:
         variable.set_var_chunk_cache(size=CHUNK_CACHE)

@@ -78,6 +78,8 @@ class Training(Section):
 
     `initializer` fills the weights of the hidden layers that `initializer_layers` names; others start as in Keras,
     from glorot_uniform.
+    `checkpoint_every` is how many epochs lie between two checkpoints of a member, 0 for none; by default there is one a
+    minute, so that only members that take longer have any.  It changes no result and is no part of the study's hash.
     """
 
     epochs: Count = 20
@@ -88,6 +90,7 @@ class Training(Section):
     learning_rate: Annotated[float, Field(gt=0)] | None = None
     initializer: str = "glorot_uniform"
     initializer_layers: Annotated[tuple[str, ...], Field(min_length=1)] = ("dense_*",)
+    checkpoint_every: Annotated[int, Field(ge=0)] | None = None
 
 
 class Schedule(Section):
@@ -192,7 +195,9 @@ class Capture(Section):
     """Which layers are written, and when.
 
     `epochs` are counted from 1, 0 is the untrained network and negative ones count from the end; `every` adds each
-    k-th epoch.  `populations` is how many points the trajectories of neuron populations have; 0 for none.
+    k-th epoch.  `populations` is how many points the trajectories of neuron populations have; 0 for none.  `weights`
+    keeps the weights at the same epochs.  `compression` is how representations are stored: `lossless`, `none`, `zstd`
+    (smaller, but plain HDF5 readers cannot open it) or `rounded` (to 10 bits of the mantissa, a third of the size).
     """
 
     layers: Annotated[tuple[str, ...], Field(min_length=1)] = ("dense_*", "logits")
@@ -200,6 +205,8 @@ class Capture(Section):
     every: Count | None = None
     pool: Literal["avg", "max", "none"] = "avg"
     populations: Annotated[int, Field(ge=0)] = 120
+    weights: bool = False
+    compression: Literal["lossless", "none", "zstd", "rounded"] = "lossless"
 
     def epochs_of(self, total: int) -> tuple[int, ...]:
         """Return the captured epochs of a training of `total` epochs, in order.
@@ -284,5 +291,7 @@ class Study(Section):
     @property
     def hash(self) -> str:
         """Sixteen hexadecimal digits that differ between studies that differ in anything but the name."""
-        content = json.dumps(self.model_dump(mode="json", exclude={"name"}), sort_keys=True)
+        content = json.dumps(
+            self.model_dump(mode="json", exclude={"name": True, "training": {"checkpoint_every"}}), sort_keys=True
+        )
         return hashlib.sha256(content.encode()).hexdigest()[:16]

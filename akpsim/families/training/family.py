@@ -93,9 +93,12 @@ def train_missing(study: Study, missing: list[Member], prepared: Prepared, out: 
     with Progress("epochs", total=epochs, show=show) as progress:
         for number, member in enumerate(missing, start=1):
             label = f"member {number}/{len(missing)} {member.name}"
+            done = 0
             try:
-                for _ in train_member(study, member, prepared, out / "members" / f"{member.name}.nc"):
-                    progress.advance(note=label)
+                for epoch in train_member(study, member, prepared, out):
+                    label += f" from epoch {epoch}" if epoch - done > 1 else ""
+                    progress.advance(epoch - done, note=label)
+                    done = epoch
             except StoreError:
                 raise
             except Exception as error:

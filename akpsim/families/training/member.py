@@ -15,10 +15,11 @@ from akpsim.families.networks.head import Head
 from akpsim.families.perturbations import PERTURBATIONS
 from akpsim.families.perturbations.perturbation import EVENTS, STEP_SITES, Active
 from akpsim.families.training.audit import Audit
+from akpsim.families.training.checkpoints import Checkpoints, restore, state_of
 from akpsim.families.training.loop import Training, evaluate, loss_and_accuracy
 from akpsim.families.training.optimizers import build_optimizer
 from akpsim.families.training.prepared import Part, Prepared, assembled
-from akpsim.families.training.streams import stream
+from akpsim.families.training.streams import GlobalStream, stream
 from akpsim.families.training.summaries import Summaries
 from akpsim.files import atomic
 from akpsim.store import MemberWriter
@@ -27,8 +28,8 @@ from akpsim.study import Member, Study
 HISTORY = ("train_loss", "train_accuracy", "validation_loss", "validation_accuracy")
 
 
-def train_member(study: Study, member: Member, prepared: Prepared, path: Path) -> Iterator[int]:
-    """Train one member and write its file.
+def train_member(study: Study, member: Member, prepared: Prepared, out: Path) -> Iterator[int]:
+    """Train one member and write its file, from its last checkpoint if there is one.
 
     The same arguments give the same bits: one thread, random numbers from streams of the seeds alone.
 
@@ -38,25 +39,30 @@ def train_member(study: Study, member: Member, prepared: Prepared, path: Path) -
         What to train.
     prepared : Prepared
         The images, as `prepare` gives them for the study.
-    path : Path
-        The file to write; it appears only when it is complete.
+    out : Path
+        The run folder.  ``members/NAME.nc`` appears in it only when it is complete.
 
     Yields
     ------
     int
-        Each epoch that is done.
+        Each epoch that is done; the first is that of the checkpoint if it goes on from one.
     """
     threads = torch.get_num_threads()
     torch.set_num_threads(1)
     try:
-        with atomic(path) as temporary:
+        with atomic(out / "members" / f"{member.name}.nc") as temporary:
             work = Work(study, member, prepared)
-            writer = MemberWriter(temporary, work.attributes())
+            folder = out / "weights" / member.name
+            attributes = work.attributes()
+            checkpoints = Checkpoints(folder, identity=attributes, every=study.training.checkpoint_every)
+            machine = {"threads": 1, "cpu": torch.backends.cpu.get_cpu_capability()}
+            writer = MemberWriter(temporary, attributes | machine, compression=study.capture.compression)
             try:
-                yield from work.train(writer)
+                yield from work.train(writer, checkpoints)
                 work.finish(writer)
             finally:
                 writer.close()
+        checkpoints.remove()
     finally:
         torch.set_num_threads(threads)
 
@@ -88,6 +94,7 @@ class Work:
             perturbations=self.perturbations(),
             batches=self.stream("batches"),
         )
+        self.global_stream = GlobalStream(self.stream("batches", 1))
         self.audit = Audit(self.training, prepared.parts["probe"].inputs, list(self.head.hidden.values())[-1])
         self.layers = self.captured_layers()
         self.captured = study.capture.epochs_of(self.epochs)
@@ -146,18 +153,47 @@ class Work:
         self.training.after_step = summaries.after_step
         return summaries
 
-    def train(self, writer: MemberWriter) -> Iterator[int]:
+    def train(self, writer: MemberWriter, checkpoints: Checkpoints) -> Iterator[int]:
         """Train epoch by epoch, writing representations as they come."""
-        self.events(0)
-        start = loss_and_accuracy(self.network, self.prepared.parts["train"])
-        self.after_epoch(0, start, writer)
-        if self.summaries is not None:
-            self.summaries.point(0)
-        for epoch in range(1, self.epochs + 1):
+        done = self.resume(writer, checkpoints)
+        if done is None:
+            done = 0
+            self.events(0)
+            start = loss_and_accuracy(self.network, self.prepared.parts["train"])
+            self.after_epoch(0, start, writer)
+            self.keep_weights(0, checkpoints)
+            if self.summaries is not None:
+                self.summaries.point(0)
+        else:
+            yield done
+        for epoch in range(done + 1, self.epochs + 1):
             self.events(epoch)
-            trained = self.training.run_epoch(epoch)
+            with self.global_stream.active():
+                trained = self.training.run_epoch(epoch)
             self.after_epoch(epoch, trained, writer)
+            self.keep_weights(epoch, checkpoints)
+            if epoch < self.epochs and checkpoints.due(epoch):
+                captured = {
+                    e: writer.read(i) for i, e in enumerate(self.captured) if e <= epoch and e not in checkpoints.kept
+                }
+                checkpoints.save(epoch, *state_of(self), captured)
             yield epoch
+
+    def keep_weights(self, epoch: int, checkpoints: Checkpoints) -> None:
+        """Keep the weights of a captured epoch, if the study asks for it."""
+        if self.study.capture.weights and epoch in self.captured:
+            checkpoints.keep_weights(epoch, self.network.state_dict())
+
+    def resume(self, writer: MemberWriter, checkpoints: Checkpoints) -> int | None:
+        """Go on from the last checkpoint, if there is one, and return its epoch."""
+        found = checkpoints.newest(self.captured)
+        if found is None:
+            return None
+        epoch, tensors, values, captured = found
+        restore(self, epoch, tensors, values)
+        for before, arrays in captured.items():
+            self.write_captured(before, arrays, writer)
+        return epoch
 
     def events(self, epoch: int) -> None:
         """Let what is scheduled for the start of an epoch happen; audit the swaps, and label noise when it starts."""
@@ -194,8 +230,13 @@ class Work:
         probe = self.prepared.parts["probe"]
         with hooked(self.layers, pool=self.study.capture.pool) as recorder:
             evaluate(self.network, probe, before_batch=recorder.new_pass)
-        for layer, values in recorder.arrays().items():
-            writer.activation(layer, self.captured.index(epoch), values, epochs=self.captured, samples=probe.ids)
+        self.write_captured(epoch, recorder.arrays(), writer)
+
+    def write_captured(self, epoch: int, arrays: dict[str, np.ndarray], writer: MemberWriter) -> None:
+        """Write the representations of an epoch."""
+        ids = self.prepared.parts["probe"].ids
+        for layer, values in arrays.items():
+            writer.activation(layer, self.captured.index(epoch), values, epochs=self.captured, samples=ids)
 
     def finish(self, writer: MemberWriter) -> None:
         """Write the tables and the accuracy on the test images, and mark the file complete."""

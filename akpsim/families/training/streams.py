@@ -1,6 +1,8 @@
 """Streams of random numbers: one a purpose, each a function of a seed alone."""
 
+import contextlib
 import zlib
+from collections.abc import Iterator
 
 import numpy as np
 import torch
@@ -10,3 +12,24 @@ def stream(seed: int, purpose: str, index: int = 0) -> torch.Generator:
     """Return a generator for a purpose such as ``"weights"`` or ``"batches"``, independent of all others."""
     entropy = np.random.SeedSequence([seed, zlib.crc32(purpose.encode()), index])
     return torch.Generator().manual_seed(int(entropy.generate_state(1, np.uint64)[0] >> np.uint64(1)))
+
+
+class GlobalStream:
+    """A stream for what draws from torch's global generator whether one likes it or not: dropout in a trunk.
+
+    Parameters
+    ----------
+    generator : torch.Generator
+        Where it starts.
+    """
+
+    def __init__(self, generator: torch.Generator) -> None:
+        self.state = generator.get_state()
+
+    @contextlib.contextmanager
+    def active(self) -> Iterator[None]:
+        """Put this stream in the global generator's place, and the global one back afterwards."""
+        with torch.random.fork_rng(devices=[]):
+            torch.set_rng_state(self.state)
+            yield
+            self.state = torch.get_rng_state()

@@ -83,6 +83,22 @@ class Summaries:
                 }
             )
 
+    def state(self) -> tuple[dict[str, Tensor], list[int]]:
+        """Return the points taken so far as tensors named ``LAYER/KEY``, and their times."""
+        stacked = {
+            f"{layer}/{key}": torch.stack([point[key] for point in points])
+            for layer, points in self.points.items()
+            for key in (points[0] if points else ())
+        }
+        return stacked, list(self.times)
+
+    def restore(self, tensors: Mapping[str, Tensor], times: list[int]) -> None:
+        """Go on from what `state` returned."""
+        self.times = list(times)
+        for layer in self.points:
+            mine = {name.removeprefix(f"{layer}/"): t for name, t in tensors.items() if name.startswith(f"{layer}/")}
+            self.points[layer] = [{key: stacked[i] for key, stacked in mine.items()} for i in range(len(times))]
+
     def table(self, layer: str, *, updates_per_epoch: int) -> dict[str, object]:
         """Return the columns of ``/populations/LAYER``, along ``time``."""
         stacked = {key: np.stack([point[key].numpy() for point in self.points[layer]]) for key in self.points[layer][0]}
