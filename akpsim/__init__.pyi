@@ -2,6 +2,7 @@ from .classification import classification_table as classification_table
 from .comparing import as_distance as as_distance
 from .comparing import between_families as between_families
 from .comparing import compare as compare
+from .curves import training_curves as training_curves
 from .errors import AkpsimError as AkpsimError
 from .features import FEATURE_SUFFIXES as FEATURE_SUFFIXES
 from .features import read_features as read_features

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from akpsim.plots.curves import plot_training_curves
 from akpsim.plots.dispersion import plot_dispersion, plot_layers
 from akpsim.plots.history import plot_history
 from akpsim.plots.ordination import plot_ordination
@@ -27,6 +28,7 @@ PLOTS: Registry[Plot] = Registry(
     "plot",
     [
         Plot("history", plot_history, "accuracy over epochs, a line a member"),
+        Plot("training_curves", plot_training_curves, "accuracy by optimizer and perturbation, with the swaps marked"),
         Plot("dispersion", plot_dispersion, "distances of members to the centre of their group, with the verdict"),
         Plot("dispersion_layers", plot_layers, "the ratio of spreads at each layer"),
         Plot("ordination", plot_ordination, "members on the first two axes of an ordination"),

@@ -5,6 +5,7 @@ from pathlib import Path
 
 import xarray as xr
 
+from akpsim.curves import training_curves
 from akpsim.errors import AkpsimError
 from akpsim.plots import PLOTS
 from akpsim.plots.axes import save_figure
@@ -26,8 +27,10 @@ def draw_result(source: Path, path: Path, *, by: str | None = None) -> Path:
 
 
 def draw_run(run: Run, folder: Path | None = None, *, by: str | None = None, suffix: str = "png") -> list[Path]:
-    """Draw a run's accuracy curves and every analysis it holds into its folder of figures; return the paths."""
+    """Draw a run's accuracy curves and all analyses it holds into its folder of figures; return the paths."""
     folder = folder or run.path / "figures"
     results = sorted((run.path / "analysis").glob("*.nc"))
     history = draw(run.history, folder / f"history.{suffix}", by=by)
-    return [history, *(draw_result(result, folder / f"{result.stem}.{suffix}", by=by) for result in results)]
+    groups = training_curves(run).items()
+    curves = [draw(one, folder / f"training_curves-{group}.{suffix}", by=by) for group, one in groups]
+    return [history, *curves, *(draw_result(result, folder / f"{result.stem}.{suffix}", by=by) for result in results)]

@@ -173,7 +173,7 @@ class Family(Section):
     """
 
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.]*$", max_length=60)]
-    group: str | None = None
+    group: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$", max_length=60)] | None = None
     stress: Stress = "none"
     dose: Annotated[float, Field(ge=0)] = 0.0
     members: Count | None = None
