@@ -41,6 +41,18 @@ def test_history_has_an_epoch_zero_and_labels(tiny_run):
     assert list(history.family.values) == ["baseline"] * 2 + ["noisy"] * 2
 
 
+def test_the_audit_of_members_with_fewer_events_ends_in_nan(tiny_run):
+    audit = tiny_run.audit
+    assert audit.gradient_cosine.dims == ("member", "event")
+    assert np.isfinite(audit.gradient_cosine.sel(member="noisy-0")).all()
+    assert np.isnan(audit.gradient_cosine.sel(member="baseline-0")).all()
+    assert list(audit.acting.sel(member="noisy-1").values) == [
+        "label_noise",
+        "swap_activation",
+        "swap_activation",
+    ]
+
+
 def test_what_was_not_captured_is_said(tiny_run):
     with pytest.raises(AkpsimError, match=r"epoch 2 of baseline-0 was not captured; there are: 0, 1, 3"):
         tiny_run.representations(epoch=2).compute()

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
+from akpsim.plots.audit import plot_audit
 from akpsim.plots.curves import plot_training_curves
 from akpsim.plots.dispersion import plot_dispersion, plot_layers
 from akpsim.plots.history import plot_history
@@ -27,6 +28,7 @@ class Plot:
 PLOTS: Registry[Plot] = Registry(
     "plot",
     [
+        Plot("audit", plot_audit, "what each swap changed: gradient, loss and function"),
         Plot("history", plot_history, "accuracy over epochs, a line a member"),
         Plot("training_curves", plot_training_curves, "accuracy by optimizer and perturbation, with the swaps marked"),
         Plot("dispersion", plot_dispersion, "distances of members to the centre of their group, with the verdict"),

@@ -27,10 +27,11 @@ def draw_result(source: Path, path: Path, *, by: str | None = None) -> Path:
 
 
 def draw_run(run: Run, folder: Path | None = None, *, by: str | None = None, suffix: str = "png") -> list[Path]:
-    """Draw a run's accuracy curves and all analyses it holds into its folder of figures; return the paths."""
+    """Draw a run's accuracy curves, its audit and all analyses it holds into its folder of figures."""
     folder = folder or run.path / "figures"
-    results = sorted((run.path / "analysis").glob("*.nc"))
-    history = draw(run.history, folder / f"history.{suffix}", by=by)
-    groups = training_curves(run).items()
-    curves = [draw(one, folder / f"training_curves-{group}.{suffix}", by=by) for group, one in groups]
-    return [history, *curves, *(draw_result(result, folder / f"{result.stem}.{suffix}", by=by) for result in results)]
+    made = {"history": run.history}
+    if "gradient_cosine" in (audit := run.audit):
+        made["audit"] = audit
+    made |= {f"training_curves-{group}": curves for group, curves in training_curves(run).items()}
+    made |= {result.stem: open_result(result) for result in sorted((run.path / "analysis").glob("*.nc"))}
+    return [draw(result, folder / f"{name}.{suffix}", by=by) for name, result in made.items()]

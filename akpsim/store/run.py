@@ -117,7 +117,8 @@ class Run:
         for name in self.names:
             open_member(self.file(name)).close()
             with xr.open_dataset(self.file(name), group=group) as table:
-                tables.append(table.load())
+                unnumbered = {dim: np.arange(size) for dim, size in table.sizes.items() if dim not in table.coords}
+                tables.append(table.load().assign_coords(unnumbered))
         stacked = xr.concat(tables, dim="member", join="outer", coords="minimal", compat="override")
         return stacked.assign_coords(self.members.set_coords(MEMBER_COORDINATES).coords)
 
@@ -125,6 +126,11 @@ class Run:
     def history(self) -> xr.Dataset:
         """Loss and accuracy (member, epoch); epoch 0 is the untrained network."""
         return self.table("history").assign_attrs(result="history", source=str(self.path))
+
+    @property
+    def audit(self) -> xr.Dataset:
+        """What each event changed (member, event): loss, accuracy, gradient and CKA; NaN past the last."""
+        return self.table("audit").assign_attrs(result="audit", source=str(self.path))
 
     @cached_property
     def layers(self) -> list[str]:

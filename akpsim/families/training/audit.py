@@ -45,7 +45,7 @@ class Audit:
         self.rows.append(
             {
                 "epoch": epoch,
-                "perturbation": active.spec.name,
+                "acting": active.spec.name,
                 "loss_before": loss,
                 "loss_after": new_loss,
                 "accuracy_before": accuracy,

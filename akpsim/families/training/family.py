@@ -193,7 +193,7 @@ def null_perturbations(run: Run) -> list[str]:
             audit = file["audit"]
             if "gradient_cosine" not in audit.variables:
                 continue
-            for perturbation, cosine in zip(audit["perturbation"][:], audit["gradient_cosine"][:], strict=True):
+            for perturbation, cosine in zip(audit["acting"][:], audit["gradient_cosine"][:], strict=True):
                 entry = PERTURBATIONS.get(str(perturbation))
                 if entry is not None and entry.site in GRADIENT_SITES:
                     cosines.setdefault((str(family), entry.name), []).append(float(cosine))
