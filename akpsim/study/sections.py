@@ -77,7 +77,8 @@ class Training(Section):
     """What all families share unless they say otherwise.
 
     `initializer` fills the weights of the hidden layers that `initializer_layers` names; others start as in Keras,
-    from glorot_uniform.
+    from glorot_uniform.  `class_weights` multiply the loss of each sample by a number for its class: "balanced" is
+    samples / (classes * samples of the class) among the training images, and a table gives the numbers by name.
     `checkpoint_every` is how many epochs lie between two checkpoints of a member, 0 for none; by default there is one a
     minute, so that only members that take longer have any.  It changes no result and is no part of the study's hash.
     """
@@ -85,6 +86,7 @@ class Training(Section):
     epochs: Count = 20
     batch_size: Count = 32
     loss: str = "cross_entropy"
+    class_weights: Literal["none", "balanced"] | dict[str, Annotated[float, Field(ge=0)]] = "none"
     optimizer: str = "rmsprop"
     flavour: Literal["keras", "keras-legacy", "torch"] = "keras"
     learning_rate: Annotated[float, Field(gt=0)] | None = None

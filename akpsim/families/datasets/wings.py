@@ -21,6 +21,7 @@ from akpsim.checks import at_least, in_range
 from akpsim.families.datasets.images import SYNTHETIC_NOTE, Dataset, Images
 from akpsim.families.datasets.microscopy import stack_of
 from akpsim.families.datasets.options import options_of
+from akpsim.families.datasets.pictures import resized
 from akpsim.families.datasets.projection import image_of
 from akpsim.files import atomic_folder, write_text
 from akpsim.progress import Progress
@@ -177,14 +178,14 @@ def load_wings(data: Data) -> Images:
     ----------
     data : Data
         `options` may set ``tumour`` and ``healthy`` (how many), ``difficulty``, ``size``, ``layers`` and ``seed``;
-        `image_size` is `size` by another name.
+        `image_size` scales the finished images, as it does those of a folder.
     """
     chosen = chosen_options(data)
     labels = labels_of(chosen)
-    size = chosen["size"]
+    size = data.image_size or chosen["size"]
     images = np.empty((len(labels), size, size, 3), dtype=np.uint8)
     for number, label in enumerate(labels):
-        images[number] = image_of(stack_of(wing_of(number, label, chosen)))
+        images[number] = resized(image_of(stack_of(wing_of(number, label, chosen))), size)
     ids = np.array([name_of(number, label) for number, label in enumerate(labels)])
     return Images(images, labels, CLASSES, ids, synthetic=True, source=description(chosen))
 
@@ -192,8 +193,6 @@ def load_wings(data: Data) -> Images:
 def chosen_options(data: Data) -> dict[str, Any]:
     """Return the options of the study, checked."""
     chosen = options_of(data, DEFAULTS)
-    if data.image_size is not None:
-        chosen["size"] = data.image_size
     for name, least in (("tumour", 2), ("healthy", 2), ("size", 16), ("layers", 2), ("seed", 0)):
         at_least(chosen[name], name, least)
     in_range(chosen["difficulty"], "difficulty", 0, 1)

@@ -62,7 +62,7 @@ class Audit:
         network, x = training.network, training.data.inputs[:BATCH]
         network.eval()
         logits = network(x)
-        loss = training.loss(logits, training.labels[:BATCH]).mean()
+        loss = training.objective(logits, training.labels[:BATCH]).mean()
         parameters = [p for p in network.parameters() if p.requires_grad]
         gradients = torch.autograd.grad(loss, parameters, allow_unused=True, materialize_grads=True)
         hits = (logits.argmax(1) == training.data.labels[:BATCH]).double().mean()

@@ -34,6 +34,8 @@ class Training:
         In the order in which they act.
     batches : torch.Generator
         Shuffles the images.
+    class_weights : Tensor, optional
+        One number a class, by which the loss of its samples is multiplied.
     after_step : callable, optional
         Called with the number of updates done so far.
     """
@@ -48,10 +50,12 @@ class Training:
         batch_size: int,
         perturbations: Sequence[Active],
         batches: torch.Generator,
+        class_weights: Tensor | None = None,
         after_step: Callable[[int], None] | None = None,
     ) -> None:
         self.network, self.data, self.batch_size, self.batches = network, data, batch_size, batches
         self.loss: Loss = partial(LOSSES[loss])
+        self.class_weights = class_weights
         self.new_optimizer, self.optimizer = new_optimizer, new_optimizer()
         self.perturbations, self.after_step = perturbations, after_step
         self.labels = data.labels
@@ -61,6 +65,11 @@ class Training:
     def updates_per_epoch(self) -> int:
         """Number of batches, the last one included."""
         return -(-len(self.data.labels) // self.batch_size)
+
+    def objective(self, logits: Tensor, labels: Tensor) -> Tensor:
+        """Return the loss of each sample, times the weight of its class."""
+        losses: Tensor = self.loss(logits, labels)
+        return losses if self.class_weights is None else losses * self.class_weights[labels]
 
     def at(self, site: str, epoch: int) -> list[Active]:
         """Return the perturbations that act at a site in an epoch."""
@@ -96,7 +105,7 @@ class Training:
                 x = active.act(x, epoch)
             self.optimizer.zero_grad(set_to_none=True)
             logits = self.network(x)
-            loss = self.loss(logits, y)
+            loss = self.objective(logits, y)
             loss.mean().backward()
             for active in on_gradients:
                 active.act(self.network, epoch)

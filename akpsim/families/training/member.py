@@ -16,6 +16,7 @@ from akpsim.families.perturbations import PERTURBATIONS
 from akpsim.families.perturbations.perturbation import EVENTS, STEP_SITES, Active
 from akpsim.families.training.audit import Audit
 from akpsim.families.training.checkpoints import Checkpoints, restore, state_of
+from akpsim.families.training.class_weights import weights_of_classes
 from akpsim.families.training.loop import Training, evaluate, loss_and_accuracy
 from akpsim.families.training.optimizers import build_optimizer
 from akpsim.families.training.prepared import Part, Prepared, assembled
@@ -93,6 +94,9 @@ class Work:
             batch_size=study.training.batch_size,
             perturbations=self.perturbations(),
             batches=self.stream("batches"),
+            class_weights=weights_of_classes(
+                study.training.class_weights, prepared.classes, prepared.parts["train"].labels
+            ),
         )
         self.global_stream = GlobalStream(self.stream("batches", 1))
         self.audit = Audit(self.training, prepared.parts["probe"].inputs, list(self.head.hidden.values())[-1])
