@@ -8,10 +8,11 @@ import numpy as np
 import xarray as xr
 
 from akpsim.comparing.align import Aligned, align
-from akpsim.comparing.engine import Products, in_memory, linear_products
+from akpsim.comparing.engine import Products, linear_products
 from akpsim.errors import AkpsimError, UndefinedMetric
 from akpsim.metrics import METRICS, Metric
 from akpsim.metrics.cka import EVEN, SAME
+from akpsim.metrics.metric import as_numpy
 from akpsim.progress import Progress
 from akpsim.store import provenance
 
@@ -133,7 +134,7 @@ def _row(
 ) -> Any:
     """Return the scores of one point with others; NaN, with the reason, where a pair has none."""
     try:
-        return in_memory(metric.scores([point], [points[column] for column in columns], arguments))[0]
+        return as_numpy(metric.scores([point], [points[column] for column in columns], arguments))[0]
     except UndefinedMetric:
         found = []
         for column in columns:

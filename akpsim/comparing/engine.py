@@ -17,14 +17,14 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
 import numpy as np
-from array_api_compat import array_namespace, device, to_device
+from array_api_compat import array_namespace, device
 
 from akpsim.comparing.align import Aligned
 from akpsim.comparing.centring import Centring
 from akpsim.comparing.tiles import BLOCKS, Plan, Tile, entries, places, plan_batches, plan_tiles
 from akpsim.errors import UndefinedMetric
 from akpsim.metrics.cka import SAME
-from akpsim.metrics.metric import Array
+from akpsim.metrics.metric import Array, as_numpy
 from akpsim.progress import Progress
 
 SAFE = {4: (1e-8, 1e15), 8: (1e-100, 1e100)}
@@ -171,7 +171,7 @@ def _fill(
         xp.matmul(one, two.T, out=xp.reshape(buffer[place], tile.shape))
         if tile.diagonal:
             step = slice(place.start, place.stop, tile.shape[0] + 1)
-            diagonal[tile.rows] = in_memory(buffer[step])
+            diagonal[tile.rows] = as_numpy(buffer[step])
             buffer[step] = 0.0
 
 
@@ -180,7 +180,7 @@ def _tile_products(buffer: Array, group: Sequence[Tile]) -> np.ndarray:
     total = np.zeros((buffer.shape[0], buffer.shape[0]))
     for tile, place in zip(group, places(group), strict=True):
         part = buffer[:, place]
-        total += (1 if tile.diagonal else 2) * in_memory(part @ part.T)
+        total += (1 if tile.diagonal else 2) * as_numpy(part @ part.T)
     return total
 
 
@@ -211,17 +211,12 @@ def _batch_products(
         xp = array_namespace(rows[one[0]])
         if one == two:
             for index in one:
-                diagonal[index, block] = in_memory(xp.sum(rows[index] * rows[index], axis=1))
+                diagonal[index, block] = as_numpy(xp.sum(rows[index] * rows[index], axis=1))
         first = xp.concat([rows[index] for index in one], axis=1)
         second = first if one == two else xp.concat([rows[index] for index in two], axis=1)
         product = first.T @ second
         cross = product if cross is None else cross + product
     ends = [np.cumsum([0, *(work.widths[index] for index in batch)]).tolist() for batch in (one, two)]
-    squares = in_memory(cross) ** 2
+    squares = as_numpy(cross) ** 2
     by_row = np.add.reduceat(squares, ends[0][:-1], axis=0, dtype=np.float64)
     return np.asarray(np.add.reduceat(by_row, ends[1][:-1], axis=1))
-
-
-def in_memory(x: Array) -> np.ndarray:
-    """Return a small result as float64 numpy, from whatever device it is on."""
-    return np.asarray(to_device(x, "cpu"), dtype=np.float64)

@@ -6,7 +6,7 @@ from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, Literal
 
-from array_api_compat import array_namespace, is_numpy_namespace
+from array_api_compat import array_namespace, is_numpy_namespace, to_device
 
 from akpsim.errors import AkpsimError, MisalignedSamples, UndefinedMetric, unknown_name
 
@@ -18,15 +18,15 @@ Point = Any
 
 Kind = Literal["similarity", "dissimilarity", "metric"]
 Invariance = Literal["translation", "rotation", "permutation", "scaling", "linear"]
-PRODUCTS = ("biased", "debiased")
+Invariances = frozenset[Invariance]
 
 
 @dataclass(frozen=True)
 class Parameter:
     """An argument of a metric: its default, what it is, and the values it may have.
 
-    `allowed` is a tuple of words, a pair of numbers written as ``range(low, high)``-like bounds, or a test of one's own
-    that raises an `AkpsimError`.
+    These are the words `allowed`, numbers from `low` to `high` (whole ones if `whole` or the default is), true and
+    false if the default is one of them, and none if it is the default.
     """
 
     default: Any
@@ -34,6 +34,7 @@ class Parameter:
     allowed: tuple[str, ...] | None = None
     low: float | None = None
     high: float | None = None
+    whole: bool = False
 
     def check(self, name: str, value: Any) -> Any:
         """Return `value`, turned from text if it is text, or raise naming what is allowed."""
@@ -45,7 +46,7 @@ class Parameter:
         if isinstance(self.default, bool) and isinstance(value, bool):
             return value
         number = isinstance(value, int | float) and not isinstance(value, bool)
-        whole = isinstance(self.default, int) and not isinstance(self.default, bool)
+        whole = self.whole or (isinstance(self.default, int) and not isinstance(self.default, bool))
         if number and self.low is not None and (not whole or float(value).is_integer()):
             if self.low <= value and (self.high is None or value <= self.high):
                 return int(value) if whole else value
@@ -58,7 +59,7 @@ class Parameter:
         """The values allowed, in words."""
         parts = []
         if self.low is not None:
-            whole = "a whole number" if isinstance(self.default, int) else "a number"
+            whole = "a whole number" if self.whole or isinstance(self.default, int) else "a number"
             parts.append(f"{whole} from {self.low:g}" + ("" if self.high is None else f" to {self.high:g}"))
         if isinstance(self.default, bool):
             parts.append("true or false")
@@ -122,7 +123,7 @@ class Metric:
     embed: Callable[..., Point]
     score: Callable[..., Array]
     kind: Kind
-    invariant_to: frozenset[Invariance]
+    invariant_to: Invariances
     range: tuple[float, float]
     formula: str
     source: str
@@ -244,6 +245,19 @@ def centred(x: Array) -> Array:
     return shifted - xp.mean(shifted, axis=0)
 
 
+def precise(x: Array) -> Array:
+    """Return `x` in float64: for steps that square, subtract or invert, which float32 does not bear."""
+    xp = array_namespace(x)
+    return xp.astype(x, xp.float64, copy=False)
+
+
+def as_numpy(x: Array) -> Any:
+    """Return `x` as float64 numpy, from whatever device it is on."""
+    import numpy as np
+
+    return np.asarray(to_device(x, "cpu"), dtype=np.float64)
+
+
 def scaled(x: Array) -> Array:
     """Return `x` over its largest absolute value, so that no square over- or underflows; zeros stay."""
     xp = array_namespace(x)
@@ -276,3 +290,10 @@ def each_pair(function: Callable[..., float]) -> Callable[..., Array]:
 
     score.__signature__ = inspect.signature(function)  # type: ignore[attr-defined]
     return score
+
+
+def differences(points: Sequence[float], others: Sequence[float]) -> Array:
+    """Return absolute differences of all pairs of numbers."""
+    import numpy as np
+
+    return np.abs(np.asarray(points, dtype=np.float64)[:, None] - np.asarray(others, dtype=np.float64)[None, :])

@@ -1,0 +1,136 @@
+r"""CKA with a radial basis function kernel, and the RV coefficient.
+
+:math:`k(x_i, x_j) = \exp(-\|x_i - x_j\|^2 / (2 \sigma^2))`; then as linear CKA.  The bandwidth :math:`\sigma` is a
+fraction of the median distance between different samples, so that the scale of a representation does not matter, or a
+number of its own.
+"""
+
+from array_api_compat import array_namespace
+
+from akpsim.errors import UndefinedMetric
+from akpsim.metrics.cka import SAME, gram, unit_u_centred
+from akpsim.metrics.metric import Array, Metric, Parameter, centred, inner_products, precise, scaled, unit
+
+BANDWIDTH = {
+    "fraction": Parameter(1.0, "bandwidth as a fraction of the median distance between different samples", low=1e-6),
+    "sigma": Parameter(None, "bandwidth itself, which then is not relative to the data", low=1e-300),
+}
+
+
+def squared_distances(x: Array) -> Array:
+    """Return squared Euclidean distances (sample, sample) between rows; exactly zero on the diagonal, symmetric."""
+    xp = array_namespace(x)
+    x = centred(precise(x))
+    k = x @ x.T
+    d = xp.linalg.diagonal(k)
+    distance = d[:, None] + d[None, :] - (k + k.T)
+    distance = xp.where(distance > 0, distance, xp.zeros_like(distance))
+    return distance * (1 - xp.eye(k.shape[0], dtype=k.dtype, device=k.device))
+
+
+def upper(square: Array) -> Array:
+    """Return the entries above the diagonal of a square matrix as a vector."""
+    xp = array_namespace(square)
+    n = square.shape[0]
+    place = xp.arange(n, device=square.device)
+    return square[place[:, None] < place[None, :]]
+
+
+def median(x: Array) -> Array:
+    """Return the median of a vector as numpy defines it: the mean of the middle two of an even number."""
+    xp = array_namespace(x)
+    x = xp.sort(x)
+    return (x[(x.shape[0] - 1) // 2] + x[x.shape[0] // 2]) / 2
+
+
+def rbf(x: Array, name: str, *, fraction: float, sigma: float | None) -> Array:
+    """Return the kernel matrix (sample, sample); raise if no bandwidth can be found or every entry is the same."""
+    xp = array_namespace(x)
+    x = precise(x)
+    x = x if sigma is not None else scaled(centred(x))
+    distance = squared_distances(x)
+    if not bool(xp.any(distance > 0)):
+        raise UndefinedMetric(f"{name} is undefined: {SAME}")
+    width = sigma if sigma is not None else fraction * float(median(upper(distance))) ** 0.5
+    if width == 0:
+        raise UndefinedMetric(f"{name} is undefined: more than half of all pairs of samples have the same response")
+    kernel = xp.exp(distance / (-2 * width * width))
+    if not bool(xp.any(kernel != kernel[0, 1])) or bool(xp.all(kernel == xp.ones_like(kernel))):
+        raise UndefinedMetric(f"{name} is undefined: the bandwidth {width:g} makes all pairs of samples equally alike")
+    return kernel
+
+
+def unit_rbf(x: Array, *, fraction: float, sigma: float | None) -> Array:
+    """Return the centred kernel matrix of a representation as a vector of unit length."""
+    xp = array_namespace(x)
+    k = rbf(x, "cka_rbf", fraction=fraction, sigma=sigma)
+    rows = xp.mean(k, axis=0)
+    k = k - rows[:, None] - rows[None, :] + xp.mean(rows)
+    return unit(xp.reshape(k, (-1,)), f"cka_rbf is undefined: {SAME}")
+
+
+def unit_rbf_debiased(x: Array, *, fraction: float, sigma: float | None) -> Array:
+    """Return the U-centred kernel matrix of a representation as a vector of unit length."""
+    return unit_u_centred(rbf(x, "cka_rbf_debiased", fraction=fraction, sigma=sigma), "cka_rbf_debiased")
+
+
+def unit_rv(x: Array, *, modified: bool) -> Array:
+    """Return the centred Gram matrix, without its diagonal if `modified`, as a vector of unit length."""
+    xp = array_namespace(x)
+    k = gram(x, "rv")
+    if modified:
+        k = k * (1 - xp.eye(k.shape[0], dtype=k.dtype, device=k.device))
+    return unit(xp.reshape(k, (-1,)), "rv is undefined: no two different samples have a product other than zero")
+
+
+cka_rbf = Metric(
+    name="cka_rbf",
+    summary="centred kernel alignment with a radial basis function kernel, biased",
+    embed=unit_rbf,
+    score=inner_products,
+    kind="similarity",
+    invariant_to=frozenset({"translation", "rotation", "permutation", "scaling"}),
+    range=(0, 1),
+    formula=r"\frac{\langle H K H, H L H \rangle_F}{\|H K H\|_F \, \|H L H\|_F}, \quad"
+    r" K_{ij} = \exp\left(-\frac{\|x_i - x_j\|^2}{2 \sigma^2}\right)",
+    source="Kornblith et al. 2019, ICML, sections 3 and 4",
+    beware="with an absolute `sigma` it depends on the scale; codes that take the median of squared distances, or of "
+    "distances with the zeros of the diagonal, have another bandwidth",
+    smallest=3,
+    cosine=True,
+    parameters=BANDWIDTH,
+)
+
+cka_rbf_debiased = Metric(
+    name="cka_rbf_debiased",
+    summary="centred kernel alignment with a radial basis function kernel, debiased by HSIC_1",
+    embed=unit_rbf_debiased,
+    score=inner_products,
+    kind="similarity",
+    invariant_to=frozenset({"translation", "rotation", "permutation", "scaling"}),
+    range=(-1, 1),
+    formula=r"\frac{\langle K^*, L^* \rangle_F}{\|K^*\|_F \, \|L^*\|_F}, \quad K^* \text{ the U-centred kernel matrix}",
+    source="Song et al. 2012, JMLR 13, section 2.3; kernel of Kornblith et al. 2019, section 3",
+    beware="see cka_rbf for the bandwidth, cka_debiased for negative values",
+    smallest=4,
+    cosine=True,
+    parameters=BANDWIDTH,
+)
+
+rv = Metric(
+    name="rv",
+    summary="RV coefficient, or its modified form without diagonals",
+    embed=unit_rv,
+    score=inner_products,
+    kind="similarity",
+    invariant_to=frozenset({"translation", "rotation", "permutation", "scaling"}),
+    range=(-1, 1),
+    formula=r"\frac{\mathrm{tr}(X_c X_c^\top Y_c Y_c^\top)}{\sqrt{\mathrm{tr}((X_c X_c^\top)^2) \,"
+    r" \mathrm{tr}((Y_c Y_c^\top)^2)}}",
+    source="Robert and Escoufier 1976, Applied Statistics 25; modified: Smilde et al. 2009, Bioinformatics 25",
+    beware="equal to cka unless modified; the modified form drops diagonals without centring again, so that it is not "
+    "cka_debiased",
+    smallest=3,
+    cosine=True,
+    parameters={"modified": Parameter(False, "set the diagonals of both matrices to zero (RV2)")},
+)
