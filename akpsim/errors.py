@@ -36,6 +36,30 @@ class AkpsimWarning(UserWarning):
     """A result that holds but must not be read without care, and the message says why."""
 
 
+class InvalidTrajectory(AkpsimError):
+    """Times or populations that no model of dynamics can be fitted to."""
+
+
+class InsufficientTrajectory(InvalidTrajectory):
+    """A trajectory too short or too monotone to tell a cycle from two exponentials."""
+
+
+class DivergedFit(AkpsimError):
+    """No start led to a trajectory that stays finite."""
+
+
+class MultipleOptima(AkpsimError):
+    """Starts that disagree: the best optimum was found by one start alone."""
+
+
+class AtBound(AkpsimError):
+    """A rate that the data push to zero."""
+
+
+class NotIdentifiable(AkpsimError):
+    """Rates that the data do not determine, however well the curve fits."""
+
+
 def unknown_name(kind: str, name: str, known: Iterable[str]) -> UnknownName:
     """Return the error for a name that is not among those known: the nearest first, then all."""
     known = list(known)

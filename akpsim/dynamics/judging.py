@@ -1,0 +1,107 @@
+"""What speaks against a fit: named errors that make it meaningless, and warnings."""
+
+import numpy as np
+
+from akpsim.dynamics.fitting import Fit
+from akpsim.dynamics.forms import Array
+from akpsim.dynamics.goodness import AUTOCORRELATED, ljung_box
+from akpsim.dynamics.identifiability import CONDITION_LIMIT, CONDITION_WARNING, SD_LIMIT, Identifiability
+from akpsim.errors import AkpsimError, AtBound, DivergedFit, MultipleOptima, NotIdentifiable
+
+Finding = AkpsimError | Warning
+AGREEMENT = 1e-3
+"""Starts agree when their costs differ by no more than this share (the coarse stage stops at 1e-6)."""
+
+
+class DoubtfulFit(UserWarning):
+    """A fit to be read with care; kept with the result, never raised."""
+
+
+def judge(fit: Fit, information: Identifiability, *, starts: int) -> list[list[Finding]]:
+    """Return what speaks against each trajectory's fit, the gravest first."""
+    residuals = residuals_of(fit)
+    p = ljung_box(residuals)
+    return [
+        _diverged(fit, row)
+        or [*_optima(fit, row, starts), *_bounds(fit, row), *_identifiable(fit, information, row), *_memory(p[row])]
+        for row in range(len(fit.cost))
+    ]
+
+
+def raise_first(findings: list[Finding]) -> None:
+    """Raise the first finding that is an error."""
+    for finding in findings:
+        if isinstance(finding, AkpsimError):
+            raise finding
+
+
+def residuals_of(fit: Fit) -> Array:
+    """Return residuals in the noise's own scale (batch, time, population); zero beyond a trajectory's length."""
+    problem = fit.problem
+    with np.errstate(all="ignore"):
+        state = np.log(fit.fitted / problem.mean[:, None])
+        residual, _, _ = problem.noise.residual(problem.scaled, state)
+        scale = problem.mean[:, None] if problem.noise.name == "natural" else 1.0
+        return np.asarray(np.where(problem.observed, residual * scale, 0.0))
+
+
+def _diverged(fit: Fit, row: int) -> list[Finding]:
+    if np.isfinite(fit.cost[row]):
+        return []
+    return [DivergedFit(f"none of {fit.start_costs.shape[1]} starts gave a trajectory that stays finite")]
+
+
+def _optima(fit: Fit, row: int, starts: int) -> list[Finding]:
+    costs = np.sort(fit.start_costs[row])
+    if starts < 2:
+        return []
+    floor = 1e-9 * fit.problem.length[row]
+    close = costs <= costs[0] * (1 + AGREEMENT) + floor
+    if close.sum() == 1:
+        return [
+            MultipleOptima(
+                f"the best of {starts} starts stands alone: its cost is {costs[0]:.6g}, the next {costs[1]:.6g}, more "
+                f"than {AGREEMENT:g} apart; raise `starts`, or pass strict=False to look at it"
+            )
+        ]
+    worse = int((~close).sum())
+    return [DoubtfulFit(f"{worse} of {starts} starts ended in a worse optimum")] if worse else []
+
+
+def _bounds(fit: Fit, row: int) -> list[Finding]:
+    names = [name for name, bound in zip(fit.problem.system.names, fit.at_bound[row], strict=True) if bound]
+    if not names:
+        return []
+    meaning = {"a": "prey that does not grow", "c": "a predator that does not die"}
+    said = ", ".join(meaning.get(name, "no effect of one population on the other") for name in names[:1])
+    return [
+        AtBound(
+            f"{' and '.join(names)} went to zero ({said}): this is not Lotka and Volterra's cycle; see "
+            "akpsim.test_interaction, or pass strict=False for the numbers"
+        )
+    ]
+
+
+def _identifiable(fit: Fit, information: Identifiability, row: int) -> list[Finding]:
+    condition, sd = float(information.condition[row]), information.sd[row]
+    wide = np.flatnonzero(sd > SD_LIMIT)
+    if condition > CONDITION_LIMIT or wide.size:
+        names = (*fit.problem.system.names, *(f"W{i + 1}_0" for i in range(fit.problem.system.species)))
+        why = f"log {names[wide[0]]} has a standard deviation of {sd[wide[0]]:.3g}, at most {SD_LIMIT:g} is allowed"
+        if condition > CONDITION_LIMIT:
+            why = f"the information matrix has condition {condition:.3g}, at most {CONDITION_LIMIT:g} is allowed"
+        return [NotIdentifiable(f"the data do not determine the rates: {why}; pass strict=False for the numbers")]
+    if condition > CONDITION_WARNING:
+        return [DoubtfulFit(f"the rates are weakly determined: the information matrix has condition {condition:.3g}")]
+    return []
+
+
+def _memory(p: Array) -> list[Finding]:
+    if np.nanmin(p) < AUTOCORRELATED / len(p):
+        return [
+            DoubtfulFit(
+                f"residuals are autocorrelated (Ljung-Box p = {np.nanmin(p):.2g}): intervals are too narrow and the "
+                "model leaves out something"
+            )
+        ]
+    return []

@@ -1,0 +1,187 @@
+r"""Is it Lotka-Volterra at all?  Models against honest nulls, by information criteria and forecasts.
+
+With :math:`N` logs observed, :math:`k` parameters (rates, initial state, one variance) and residual sum of squares
+:math:`S`, the log likelihood is :math:`-\tfrac N2 (\log(2 \pi S / N) + 1)`,
+
+.. math:: \mathrm{BIC} = -2 \log L + k \log N, \qquad
+          \mathrm{AICc} = -2 \log L + 2 k + \frac{2 k (k + 1)}{N - k - 1} .
+
+When the prey is chosen by fit, Lotka-Volterra is two models and pays :math:`2 \log 2` for the choice.  A curve with
+:math:`R^2 > 0.5` proves little: random walks are fitted as well.  What tells is whether it beats ``random_walk``
+and ``var1``.
+"""
+
+from typing import Any
+
+import numpy as np
+import xarray as xr
+from jaxtyping import Float
+from numpy.typing import ArrayLike
+
+from akpsim.checks import at_least, one_of
+from akpsim.dynamics.candidates import Candidate, fit_candidates
+from akpsim.dynamics.forms import Array
+from akpsim.dynamics.noise import normal_log_likelihood
+from akpsim.dynamics.trajectory import Trajectories, as_trajectories, check_sufficient, check_values
+from akpsim.errors import InvalidTrajectory
+from akpsim.store import provenance
+
+ORIGINS = 6
+FIRST_ORIGIN = 0.6
+"""Forecasts start from points after this share of the trajectory."""
+
+
+def select_dynamics(
+    time: ArrayLike | None,
+    populations: Any,
+    *,
+    prey: str | int | None = None,
+    criterion: str = "bic",
+    starts: int = 5,
+    forecasts: bool = True,
+    seed: int | np.random.Generator | None = 0,
+) -> xr.Dataset:
+    """Fit Lotka-Volterra and its nulls to one trajectory or many, and say which describes them best.
+
+    Parameters
+    ----------
+    time : array, shape (time,), or None
+        Increasing; None takes the coordinate of a DataArray.
+    populations : array or DataArray, (time, population) or (trajectory, time, population)
+        Positive; two populations, or more (then without Lotka and Volterra's own form).
+    prey : str or int, optional
+        Name or index of the prey; by default it is chosen by fit, and counted as two models.
+    criterion : {"bic", "aicc", "forecast"}
+        What decides.
+    starts : int
+        Starts of the Lotka-Volterra fit.
+    forecasts : bool
+        Whether to forecast from later and later origins, refitting each time.
+    seed : int or Generator
+        Scatters starts.
+
+    Returns
+    -------
+    Dataset
+        Along ``model``: ``aicc``, ``bic``, ``log_likelihood``, ``sse`` (logs), ``parameters``, ``r2``, ``weight``
+        (share of exp(-BIC/2)), ``forecast_error`` (root mean square in logs) and ``skill`` against persistence;
+        ``n``, ``best``, ``verdict``, ``problem``; attrs ``best`` and ``verdict`` for a single trajectory.
+
+    Raises
+    ------
+    InvalidTrajectory, InsufficientTrajectory
+        For a single trajectory that nothing can be said about; among many the reason is in ``problem``.
+    """
+    given = as_trajectories(time, populations)
+    one_of(criterion, "criterion", ("bic", "aicc", "forecast"))
+    at_least(starts, "starts", 1)
+    reasons = _reasons(given)
+    if given.single and reasons[0] is not None:
+        raise reasons[0]
+    usable = np.array([reason is None for reason in reasons])
+    rng = np.random.default_rng(seed)
+    prey_index = None if prey is None else given.index(prey)
+    values = given.values[usable]
+    length = np.full(len(values), len(given.time))
+    candidates = fit_candidates(given.time, values, length=length, prey=prey_index, starts=starts, rng=rng)
+    table = _criteria(candidates, values)
+    if forecasts or criterion == "forecast":
+        errors = _forecast_errors(given.time, values, prey=prey_index, rng=rng)
+        table["forecast_error"] = (("trajectory", "model"), errors)
+        walk = errors[:, [list(candidates).index("random_walk")]]
+        table["skill"] = (("trajectory", "model"), 1 - errors / np.maximum(walk, np.finfo(float).tiny))
+    found = xr.Dataset(table, coords={"trajectory": np.flatnonzero(usable), "model": list(candidates)})
+    found = found.reindex(trajectory=np.arange(len(usable))).drop_vars("trajectory")
+    found = _with_verdicts(found, criterion, usable)
+    found["problem"] = ("trajectory", [f"{type(r).__name__}: {r}" if r else "" for r in reasons])
+    attrs = {"result": "dynamics_selection", "criterion": criterion} | provenance(
+        prey=prey, starts=starts, seed=seed if isinstance(seed, int) else None
+    )
+    if given.single:
+        found = found.isel(trajectory=0)
+        attrs |= {"best": str(found["best"].values), "verdict": str(found["verdict"].values)}
+        return found.assign_attrs(attrs)
+    return found.rename(trajectory=given.dim).assign_coords(given.labels).assign_attrs(attrs)
+
+
+def _reasons(given: Trajectories) -> list[InvalidTrajectory | None]:
+    reasons: list[InvalidTrajectory | None] = []
+    for values in given.values:
+        try:
+            check_values(values, given.names)
+            check_sufficient(values)
+            reasons.append(None)
+        except InvalidTrajectory as reason:
+            reasons.append(reason)
+    return reasons
+
+
+def _criteria(candidates: dict[str, Candidate], values: Float[Array, "batch time population"]) -> dict[str, Any]:
+    number = values.shape[1] * values.shape[2]
+    cost = np.stack([model.cost for model in candidates.values()], axis=1)
+    likelihood = normal_log_likelihood(cost, number)
+    k = np.array([model.parameters for model in candidates.values()])
+    choice = 2 * np.log([model.orders for model in candidates.values()])
+    logs = np.log(values)
+    whole = ((logs - logs.mean(axis=1, keepdims=True)) ** 2).sum(axis=(1, 2))
+    bic = -2 * likelihood + k * np.log(number) + choice
+    with np.errstate(under="ignore"):
+        weight = np.exp(-(bic - bic.min(axis=1, keepdims=True, initial=np.inf)) / 2)
+    columns = {
+        "aicc": -2 * likelihood + 2 * k + 2 * k * (k + 1) / (number - k - 1) + choice,
+        "bic": bic,
+        "log_likelihood": likelihood,
+        "sse": cost,
+        "r2": 1 - cost / whole[:, None],
+        "weight": weight / weight.sum(axis=1, keepdims=True),
+    }
+    table: dict[str, Any] = {name: (("trajectory", "model"), column) for name, column in columns.items()}
+    return table | {"parameters": ("model", k), "n": ((), number)}
+
+
+def _forecast_errors(
+    time: Array, values: Float[Array, "batch time population"], *, prey: int | None, rng: np.random.Generator
+) -> Float[Array, "batch model"]:
+    """Forecast a tenth of the points ahead from several origins; return root mean squares of errors in logs."""
+    points = len(time)
+    steps = max(1, points // 10)
+    origins = np.unique(np.linspace(FIRST_ORIGIN * points, points - steps, ORIGINS).astype(int))
+    repeated = np.repeat(values, len(origins), axis=0)
+    length = np.tile(origins, len(values))
+    candidates = fit_candidates(time, repeated, length=length, prey=prey, starts=2, rng=rng, finish=False)
+    places = length[:, None] + np.arange(steps)
+    future = np.log(np.take_along_axis(repeated, places[..., None], axis=1))
+    errors = []
+    for model in candidates.values():
+        with np.errstate(invalid="ignore", over="ignore"):
+            squares = (np.nan_to_num(model.forecast(steps), nan=np.inf) - future) ** 2
+            errors.append(np.sqrt(squares.reshape(len(values), -1).mean(axis=1)))
+    return np.stack(errors, axis=1)
+
+
+def _with_verdicts(found: xr.Dataset, criterion: str, usable: Array) -> xr.Dataset:
+    column = found["forecast_error" if criterion == "forecast" else criterion].values
+    names = found["model"].values
+    best, verdict = [], []
+    for row, use in zip(column, usable, strict=True):
+        order = np.argsort(row) if use else []
+        best.append(str(names[order[0]]) if use else "")
+        verdict.append(_sentence(names[order], row[order], criterion) if use else "")
+    return found.assign(best=("trajectory", best), verdict=("trajectory", verdict))
+
+
+def _sentence(names: Array, values: Array, criterion: str) -> str:
+    """Say in a sentence what the best model means."""
+    margin = f"{criterion} better than {names[1]} by {values[1] - values[0]:.3g}"
+    meaning = {
+        "lotka_volterra": "Lotka-Volterra, prey and predator",
+        "random_walk": "not Lotka-Volterra: a random walk says as much",
+        "var1": "not Lotka-Volterra: a linear map with noise (VAR(1), rotations included) says more",
+        "ar1": "not Lotka-Volterra: each population goes its own way, with memory and noise",
+        "exponential": "not Lotka-Volterra: two exponentials (equation 4), no interaction",
+        "constant": "not Lotka-Volterra: nothing changes but noise",
+        "logistic": "not Lotka-Volterra: each population grows to its own limit",
+        "competitive": "not prey and predator: populations that limit each other",
+        "generalized": "not prey and predator as they stand: a generalized Lotka-Volterra system",
+    }
+    return f"{meaning[str(names[0])]} ({margin})"
