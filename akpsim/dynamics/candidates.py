@@ -83,13 +83,21 @@ def fit_candidates(
     for name in ("constant", "exponential"):
         add(name, [])
     add("logistic", [_relaxation(time, values, length, speed) for speed in SPEEDS])
-    add("competitive", [_embedded(fits["logistic"], "competitive")])
-    warm = [_embedded(fits["competitive"], "generalized"), _embedded(fits["exponential"], "generalized")]
+    add("competitive", [embedded(fits["logistic"], "competitive")])
+    warm = [embedded(fits["competitive"], "generalized"), embedded(fits["exponential"], "generalized")]
     if species == 2:
         ordered = fit_orders(
-            time, values, prey=prey, noise="lognormal", starts=starts, rng=rng, length=length, finish=finish, polish=False
+            time,
+            values,
+            prey=prey,
+            noise="lognormal",
+            starts=starts,
+            rng=rng,
+            length=length,
+            finish=finish,
+            polish=False,
         )
-        warm.append(_embedded(ordered.fit, "generalized", swapped=ordered.swapped))
+        warm.append(embedded(ordered.fit, "generalized", swapped=ordered.swapped))
         forecaster = _forecaster(ordered.fit, length, swapped=ordered.swapped)
         found["lotka_volterra"] = Candidate(ordered.fit.cost, 7, forecaster, orders=2 if prey is None else 1)
     add("generalized", warm)
@@ -107,7 +115,7 @@ def _relaxation(time: Array, values: Array, length: Array, speed: float) -> Star
     return rates, np.log(values[:, 0])
 
 
-def _embedded(fit: Fit, name: str, *, swapped: Array | None = None) -> Start:
+def embedded(fit: Fit, name: str, *, swapped: Array | None = None) -> Start:
     """Return a fit as a start of a form that contains it, prey and predator put back in the order of the data."""
     system = fit.problem.system
     growth, interaction = system.matrices(fit.values)
@@ -126,7 +134,7 @@ def _forecaster(fit: Fit, length: Array, *, swapped: Array | None = None) -> Cal
         places = length[:, None] + np.arange(steps)
         with np.errstate(divide="ignore"):
             logs = np.log(np.take_along_axis(fit.fitted, places[..., None], axis=1))
-        return logs if swapped is None else np.where(swapped[:, None, None], logs[..., ::-1], logs)
+        return np.asarray(logs if swapped is None else np.where(swapped[:, None, None], logs[..., ::-1], logs))
 
     return ahead
 

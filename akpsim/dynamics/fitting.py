@@ -161,14 +161,20 @@ class Fit:
             first.system, first.noise, first.time,
             np.where(mask[:, None, None], second.populations, first.populations), first.length, first.fixed_start,
         )  # fmt: skip
-        pick = [
-            np.where(mask.reshape(-1, *[1] * (mine.ndim - 1)), theirs, mine)
-            for mine, theirs in (
-                (self.parameters, other.parameters), (self.cost, other.cost), (self.curvature, other.curvature),
-                (self.converged, other.converged), (self.start_costs, other.start_costs),
-            )
-        ]  # fmt: skip
-        return Fit(problem, *pick, max(self.substeps, other.substeps), self.polished and other.polished)
+
+        def pick(mine: Array, theirs: Array) -> Array:
+            return np.asarray(np.where(mask.reshape(-1, *[1] * (mine.ndim - 1)), theirs, mine))
+
+        return Fit(
+            problem,
+            parameters=pick(self.parameters, other.parameters),
+            cost=pick(self.cost, other.cost),
+            curvature=pick(self.curvature, other.curvature),
+            converged=pick(self.converged, other.converged),
+            start_costs=pick(self.start_costs, other.start_costs),
+            substeps=max(self.substeps, other.substeps),
+            polished=self.polished and other.polished,
+        )
 
     @property
     def values(self) -> Float[Array, "batch rate"]:
@@ -179,12 +185,12 @@ class Fit:
     @property
     def sum_of_squares(self) -> Float[Array, " batch"]:
         """The cost in natural units: a sum of squares, or a deviance."""
-        return self.cost * (self.problem.mean[:, 0] ** 2 if self.problem.noise.name == "natural" else 1.0)
+        return np.asarray(self.cost * (self.problem.mean[:, 0] ** 2 if self.problem.noise.name == "natural" else 1.0))
 
     @property
     def initial(self) -> Float[Array, "batch species"]:
         """Initial populations."""
-        return np.exp(self.parameters[:, self.problem.sizes[0] :]) * self.problem.mean
+        return np.asarray(np.exp(self.parameters[:, self.problem.sizes[0] :]) * self.problem.mean)
 
     @property
     def at_bound(self) -> Array:
@@ -196,9 +202,7 @@ class Fit:
     @cached_property
     def fitted(self) -> Float[Array, "batch time species"]:
         """Fitted populations at all times, also those beyond a trajectory's length."""
-        path = self.problem.path(
-            self.parameters, substeps=self.substeps, polish=self.polished, sensitivities=False
-        )
+        path = self.problem.path(self.parameters, substeps=self.substeps, polish=self.polished, sensitivities=False)
         with np.errstate(over="ignore"):
             return np.asarray(np.exp(np.moveaxis(path[:, :, 0], -1, 0)) * self.problem.mean[:, None])
 
@@ -248,8 +252,16 @@ def fit_system(
     found = problem.minimise(flat, owner, substeps=substeps, tolerance=1e-6 if number > 1 else 1e-9)
     costs = found.cost.reshape(batch, number)
     best = np.arange(batch) * number + costs.argmin(axis=1)
-    end = [part[best] for part in (found.parameters, found.cost, found.curvature)]
-    fit = Fit(problem, *end, found.converged[best], costs, substeps, polished=False)
+    fit = Fit(
+        problem,
+        parameters=found.parameters[best],
+        cost=found.cost[best],
+        curvature=found.curvature[best],
+        converged=found.converged[best],
+        start_costs=costs,
+        substeps=substeps,
+        polished=False,
+    )
     return finished(fit, polish=polish) if finish else fit
 
 
@@ -267,7 +279,9 @@ def _improved(fit: Fit, rows: Array, *, substeps: int, polish: bool, tolerance: 
     parameters, cost, curvature, converged = (
         part.copy() for part in (fit.parameters, fit.cost, fit.curvature, fit.converged)
     )
-    end = fit.problem.minimise(parameters[rows], rows, substeps=substeps, polish=polish, tolerance=tolerance, iterations=15)
+    end = fit.problem.minimise(
+        parameters[rows], rows, substeps=substeps, polish=polish, tolerance=tolerance, iterations=15
+    )
     parameters[rows], cost[rows], curvature[rows] = end.parameters, end.cost, end.curvature
     converged[rows] |= end.converged
     return replace(

@@ -9,7 +9,7 @@ with growth rates :math:`r` and interactions :math:`A`.  Lotka and Volterra's pr
 A rate with a declared sign is followed by its logarithm, so that it keeps the sign for free.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Literal
@@ -68,13 +68,15 @@ class System:
     def growth_places(self) -> tuple[Array, Array]:
         """Indices of the growth rates, and the populations they belong to."""
         found = [(index, rate.row) for index, rate in enumerate(self.rates) if rate.column is None]
-        return _columns(found, 2)
+        index, row = _columns(found, 2)
+        return index, row
 
     @cached_property
     def interaction_places(self) -> tuple[Array, Array, Array]:
         """Indices of the interactions, and the row and column of each."""
         found = [(index, rate.row, rate.column) for index, rate in enumerate(self.rates) if rate.column is not None]
-        return _columns(found, 3)
+        index, row, column = _columns(found, 3)
+        return index, row, column
 
     def values(self, free: Float[Array, "batch rate"]) -> Float[Array, "batch rate"]:
         """Return rates from what is fitted: the logarithm where a sign is declared, the rate itself elsewhere."""
@@ -98,7 +100,7 @@ class System:
         return growth, interaction
 
 
-def _columns(rows: list[tuple[int, ...]], width: int) -> tuple[Array, ...]:
+def _columns(rows: Sequence[tuple[int, ...]], width: int) -> tuple[Array, ...]:
     return tuple(np.array(rows, dtype=int).reshape(-1, width).T)
 
 
@@ -112,9 +114,7 @@ def _exponential(species: int) -> tuple[Rate, ...]:
 
 def _logistic(species: int) -> tuple[Rate, ...]:
     return tuple(
-        rate
-        for i in range(species)
-        for rate in (Rate(f"growth_{i + 1}", i, None, 1), Rate(f"limit_{i + 1}", i, i, -1))
+        rate for i in range(species) for rate in (Rate(f"growth_{i + 1}", i, None, 1), Rate(f"limit_{i + 1}", i, i, -1))
     )
 
 

@@ -24,7 +24,9 @@ def r_squared(
         return np.asarray(1 - left / whole)
 
 
-def autocorrelations(residuals: Float[Array, "batch time population"], lags: int) -> Float[Array, "lag batch population"]:
+def autocorrelations(
+    residuals: Float[Array, "batch time population"], lags: int
+) -> Float[Array, "lag batch population"]:
     """Return autocorrelations of residuals, about their mean, at lags 1 to `lags`."""
     centred = residuals - residuals.mean(axis=1, keepdims=True)
     variance = (centred**2).sum(axis=1)

@@ -2,7 +2,7 @@ r"""What the data determine: Fisher information in log parameters.
 
 With a residual Jacobian :math:`J` (in the logarithms of rates and initial states) and noise variance
 :math:`\sigma^2`, the information is :math:`J^\top J / \sigma^2`.  Its condition number does not depend on the units of
-time or of any population; an information matrix with a condition above :math:`10^4`, or a log parameter with a standard deviation above one,
+time or of any population.  A condition above :math:`10^4`, or a log parameter with a standard deviation above one,
 means that the curve fits but the rates do not follow from it.
 """
 
@@ -30,7 +30,7 @@ class Identifiability:
     def sd(self) -> Array:
         """Standard deviations (batch, parameter); NaN for rates at their bound, 0 for states held."""
         with np.errstate(invalid="ignore"):
-            return np.sqrt(np.einsum("kpp->kp", self.covariance))
+            return np.asarray(np.sqrt(np.einsum("kpp->kp", self.covariance)))
 
 
 def fisher(fit: Fit) -> Identifiability:

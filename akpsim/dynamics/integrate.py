@@ -94,7 +94,7 @@ def _slope(system: System, growth: Array, interaction: Array, *, columns: int) -
     def slope(state: Array) -> Array:
         weights = np.exp(state[:, 0])
         effect = interaction * weights
-        change = effect[:, 0, None] * state[0]
+        change: Array = effect[:, 0, None] * state[0]
         for other in range(1, species):
             change += effect[:, other, None] * state[other]
         if columns > 1:

@@ -6,14 +6,14 @@ from akpsim.dynamics.fitting import Fit
 from akpsim.dynamics.forms import Array
 from akpsim.dynamics.goodness import AUTOCORRELATED, ljung_box
 from akpsim.dynamics.identifiability import CONDITION_LIMIT, CONDITION_WARNING, SD_LIMIT, Identifiability
-from akpsim.errors import AkpsimError, AtBound, DivergedFit, MultipleOptima, NotIdentifiable
+from akpsim.errors import AkpsimError, AkpsimWarning, AtBound, DivergedFit, MultipleOptima, NotIdentifiable
 
 Finding = AkpsimError | Warning
 AGREEMENT = 1e-3
 """Starts agree when their costs differ by no more than this share (the coarse stage stops at 1e-6)."""
 
 
-class DoubtfulFit(UserWarning):
+class DoubtfulFit(AkpsimWarning):
     """A fit to be read with care; kept with the result, never raised."""
 
 
@@ -60,24 +60,25 @@ def _optima(fit: Fit, row: int, starts: int) -> list[Finding]:
     if close.sum() == 1:
         return [
             MultipleOptima(
-                f"the best of {starts} starts stands alone: its cost is {costs[0]:.6g}, the next {costs[1]:.6g}, more "
+                f"the best of {costs.size} starts stands alone: its cost is {costs[0]:.6g}, the next {costs[1]:.6g}, more "
                 f"than {AGREEMENT:g} apart; raise `starts`, or pass strict=False to look at it"
             )
         ]
     worse = int((~close).sum())
-    return [DoubtfulFit(f"{worse} of {starts} starts ended in a worse optimum")] if worse else []
+    return [DoubtfulFit(f"{worse} of {costs.size} starts ended in a worse optimum")] if worse else []
 
 
 def _bounds(fit: Fit, row: int) -> list[Finding]:
     names = [name for name, bound in zip(fit.problem.system.names, fit.at_bound[row], strict=True) if bound]
     if not names:
         return []
-    meaning = {"a": "prey that does not grow", "c": "a predator that does not die"}
-    said = ", ".join(meaning.get(name, "no effect of one population on the other") for name in names[:1])
+    said = f"{' and '.join(names)} went to zero, the edge of what is allowed"
+    if fit.problem.system.names != ("a", "b", "c", "d"):
+        return [DoubtfulFit(said)]
     return [
         AtBound(
-            f"{' and '.join(names)} went to zero ({said}): this is not Lotka and Volterra's cycle; see "
-            "akpsim.test_interaction, or pass strict=False for the numbers"
+            f"{said}: the data show no cycle of prey and predator; see akpsim.interaction_test, or pass strict=False "
+            "for the numbers"
         )
     ]
 

@@ -18,7 +18,7 @@ from akpsim.checks import at_least, one_of
 from akpsim.dynamics.fitting import Fit, Problem, finished, fit_system
 from akpsim.dynamics.forms import FORMS, Array
 from akpsim.dynamics.identifiability import fisher
-from akpsim.dynamics.judging import judge, raise_first
+from akpsim.dynamics.judging import Finding, judge, raise_first
 from akpsim.dynamics.noise import NOISES
 from akpsim.dynamics.profile import profile_intervals
 from akpsim.dynamics.summary import summarise
@@ -117,23 +117,31 @@ def fit_lotka_volterra(
     if given.single and reasons[0] is not None:
         raise reasons[0]
     usable = np.array([reason is None for reason in reasons])
-    ordered = fit_orders(
-        given.time, given.values[usable], prey=None if prey is None else given.index(prey), noise=noise,
-        starts=starts, hold_initial=initial == "data", rng=np.random.default_rng(seed),
-    )  # fmt: skip
-    information = fisher(ordered.fit)
-    verdicts = judge(ordered.fit, information, starts=starts)
-    if given.single and strict:
-        raise_first(verdicts[0])
-    intervals = profile_intervals(ordered.fit, level=level) if interval == "profile" else None
-    found = summarise(ordered.fit, information, swapped=ordered.swapped, level=level, intervals=intervals)
-    found = found.assign(order_advantage=("trajectory", ordered.rival))
-    problems = iter(verdicts)
-    all_problems = [next(problems) if reason is None else [reason] for reason in reasons]
-    attrs = {"result": "lotka_volterra", "interval": interval, "level": level, "noise": noise} | provenance(
-        prey=prey, starts=starts, initial=initial, seed=seed if isinstance(seed, int) else None
+    options: dict[str, Any] = {
+        "prey": None if prey is None else given.index(prey),
+        "noise": noise,
+        "starts": starts,
+        "hold_initial": initial == "data",
+        "rng": np.random.default_rng(seed),
+    }
+    parts: list[xr.Dataset] = []
+    findings: dict[int, list[Finding]] = {row: [reason] for row, reason in enumerate(reasons) if reason is not None}
+    for length in np.unique(given.length[usable]) if usable.any() else [len(given.time)]:
+        rows = np.flatnonzero(usable & (given.length == length))
+        ordered = fit_orders(given.time[:length], given.values[rows, :length], **options)
+        information = fisher(ordered.fit)
+        findings |= dict(zip(rows.tolist(), judge(ordered.fit, information, starts=starts), strict=True))
+        if given.single and strict:
+            raise_first(findings[0])
+        intervals = profile_intervals(ordered.fit, level=level) if interval == "profile" else None
+        part = summarise(ordered.fit, information, swapped=ordered.swapped, level=level, intervals=intervals)
+        part = part.assign(order_advantage=("trajectory", ordered.rival))
+        parts.append(part.assign_coords(trajectory=rows, time=given.time[:length], population=given.population))
+    found = _label(parts, given, findings=[findings[row] for row in range(len(usable))])
+    return found.assign_attrs(
+        {"result": "lotka_volterra", "interval": interval, "level": level, "noise": noise}
+        | provenance(prey=prey, starts=starts, initial=initial, seed=seed if isinstance(seed, int) else None)
     )
-    return _label(found, given, usable=usable, problems=all_problems).assign_attrs(attrs)
 
 
 def check_all(given: Trajectories, *, noise: str) -> list[AkpsimError | None]:
@@ -143,15 +151,13 @@ def check_all(given: Trajectories, *, noise: str) -> list[AkpsimError | None]:
             f"Lotka-Volterra has two populations, got {given.values.shape[-1]}: choose two, or use akpsim.fit_dynamics"
         )
     check_unbounded(given.attrs)
-    reasons: list[AkpsimError | None] = []
-    for values in given.values:
-        try:
-            check_values(values, given.names, zero=NOISES[noise].allows_zero)
-            check_sufficient(values)
-            reasons.append(None)
-        except InvalidTrajectory as reason:
-            reasons.append(reason)
-    return reasons
+    zero = NOISES[noise].allows_zero
+
+    def refuse(values: Array) -> None:
+        check_values(values, given.names, zero=zero)
+        check_sufficient(values)
+
+    return given.reasons(refuse)
 
 
 def fit_orders(
@@ -195,20 +201,19 @@ def fit_orders(
     return Ordered(end(first.where(swapped, second)), swapped, difference)
 
 
-def _label(
-    found: xr.Dataset, given: Trajectories, *, usable: Array, problems: list[list[AkpsimError]]
-) -> xr.Dataset:
+def _label(parts: list[xr.Dataset], given: Trajectories, *, findings: list[list[Finding]]) -> xr.Dataset:
     """Put fitted trajectories in their places among all, name everything, and drop the axis of a single one."""
-    places = np.flatnonzero(usable)
-    whole = found.assign_coords(trajectory=places).reindex(trajectory=np.arange(len(usable)))
-    whole["problem"] = ("trajectory", ["; ".join(f"{type(p).__name__}: {p}" for p in these) for these in problems])
-    swapped = whole["swapped"].fillna(0).values.astype(bool)
-    whole["prey"] = ("trajectory", [given.names[int(s)] if u else "" for s, u in zip(swapped, usable, strict=True)])
-    whole = whole.drop_vars("swapped").assign_coords(time=given.time, population=given.population)
-    whole["observed"] = (("trajectory", "time", "population"), given.values)
+    fitted = xr.concat(parts, dim="trajectory", join="outer", coords="minimal", compat="override")
+    whole = fitted.reindex(trajectory=np.arange(len(findings)), time=given.time)
+    said = [[f"{type(finding).__name__}: {finding}" for finding in these] for these in findings]
+    swapped = whole["swapped"].values
+    names = ["" if np.isnan(swap) else given.names[int(swap)] for swap in swapped]
+    whole = whole.drop_vars("swapped").assign(
+        prey=("trajectory", names),
+        problem=("trajectory", ["; ".join(these) for these in said]),
+        observed=(("trajectory", "time", "population"), given.values),
+    )
     if given.single:
         whole = whole.isel(trajectory=0, drop=True)
-        whole.attrs["warnings"] = json.dumps([f"{type(p).__name__}: {p}" for p in problems[0]])
-        return whole
-    whole = whole.drop_vars("trajectory").rename(trajectory=given.dim)
-    return whole.assign_coords({name: coord for name, coord in given.labels.items() if name in given.labels})
+        return whole.assign_attrs(warnings=json.dumps(said[0]))
+    return whole.drop_vars("trajectory").rename(trajectory=given.dim).assign_coords(given.labels)

@@ -35,16 +35,14 @@ def integral_matching(
         if not chosen:
             continue
         columns = np.stack([_column(system, index, elapsed, integrals) for index in chosen], axis=1)
-        values[chosen] = _least_squares(
-            columns - columns.mean(axis=0), logs[:, row] - start[row], system.signs[chosen]
-        )
+        values[chosen] = _least_squares(columns - columns.mean(axis=0), logs[:, row] - start[row], system.signs[chosen])
         start[row] -= columns.mean(axis=0) @ values[chosen]
     return values, start
 
 
 def _column(system: System, index: int, elapsed: Array, integrals: Array) -> Array:
     column = system.rates[index].column
-    return elapsed if column is None else integrals[:, column]
+    return elapsed if column is None else np.asarray(integrals[:, column])
 
 
 def _least_squares(columns: Array, target: Array, signs: Array) -> Array:
@@ -57,4 +55,4 @@ def _least_squares(columns: Array, target: Array, signs: Array) -> Array:
     values = np.zeros(len(signs))
     values[positive] += found[: positive.sum()]
     values[negative] -= found[positive.sum() :]
-    return values / scale
+    return np.asarray(values / scale)

@@ -11,6 +11,7 @@ The integrand is smooth and periodic, so that the trapezoid rule converges faste
 
 import numpy as np
 from jaxtyping import Float
+from numpy.typing import ArrayLike
 
 from akpsim.dynamics.forms import Array
 
@@ -21,19 +22,20 @@ SERIES = 1.0 / np.cumprod(np.arange(1.0, 19.0))[1:]
 """1/2!, 1/3!, ..., 1/18!."""
 
 
-def equilibrium(a: Array, b: Array, c: Array, d: Array) -> tuple[Array, Array]:
+def equilibrium(a: ArrayLike, b: ArrayLike, c: ArrayLike, d: ArrayLike) -> tuple[Array, Array]:
     """Return the populations at rest, (c/d, a/b); infinite where an interaction is zero."""
     with np.errstate(divide="ignore", invalid="ignore"):
-        return np.asarray(c) / d, np.asarray(a) / b
+        return np.divide(c, d), np.divide(a, b)
 
 
-def invariant(a: Array, b: Array, c: Array, d: Array, *, prey: Array, predator: Array) -> Array:
+def invariant(a: ArrayLike, b: ArrayLike, c: ArrayLike, d: ArrayLike, *, prey: ArrayLike, predator: ArrayLike) -> Array:
     """Return H = d W1 - c log W1 + b W2 - a log W2, constant along every trajectory."""
+    a, b, c, d, prey, predator = (np.asarray(v, dtype=float) for v in (a, b, c, d, prey, predator))
     return np.asarray(d * prey - c * np.log(prey) + b * predator - a * np.log(predator))
 
 
-def period(a: Array, b: Array, c: Array, d: Array, *, prey: Array, predator: Array) -> Array:
-    """Return the period of the orbit through (prey, predator).
+def period(a: ArrayLike, b: ArrayLike, c: ArrayLike, d: ArrayLike, *, prey: ArrayLike, predator: ArrayLike) -> Array:
+    r"""Return the period of the orbit through (prey, predator).
 
     Parameters
     ----------
@@ -45,7 +47,7 @@ def period(a: Array, b: Array, c: Array, d: Array, *, prey: Array, predator: Arr
     Returns
     -------
     array
-        In the units of time of the rates; :math:`2 \\pi / \\sqrt{a c}` at rest.
+        In the units of time of the rates; :math:`2 \pi / \sqrt{a c}` at rest.
     """
     a, b, c, d, prey, predator = (np.asarray(v, dtype=float) for v in np.broadcast_arrays(a, b, c, d, prey, predator))
     found = np.full(a.shape, np.nan)
@@ -89,4 +91,4 @@ def _branch(height: Float[Array, " node"], side: Float[Array, " node"]) -> Float
         v = v - step
         if np.all(np.abs(step) <= 4e-16 * np.abs(v)):
             break
-    return v
+    return np.asarray(v)

@@ -50,7 +50,7 @@ class Profiler:
     def ridge(self, which: Array, distance: Array) -> Array:
         """Guess the optimum of the others when parameter `which` is moved by `distance`."""
         slope = self.covariance[:, which] / self.sd[which] ** 2
-        return self.best + np.where(np.isfinite(slope), slope, 0.0).T * distance[:, None]
+        return np.asarray(self.best + np.where(np.isfinite(slope), slope, 0.0).T * distance[:, None])
 
     def root_drop(self, which: Array, distance: Array, guess: Array) -> tuple[Array, Array]:
         """Return the root of twice the drop in log likelihood, and the refitted parameters."""

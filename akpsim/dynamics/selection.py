@@ -22,8 +22,7 @@ from akpsim.checks import at_least, one_of
 from akpsim.dynamics.candidates import Candidate, fit_candidates
 from akpsim.dynamics.forms import Array
 from akpsim.dynamics.noise import normal_log_likelihood
-from akpsim.dynamics.trajectory import Trajectories, as_trajectories, check_sufficient, check_values
-from akpsim.errors import InvalidTrajectory
+from akpsim.dynamics.trajectory import as_trajectories, check_sufficient, check_values
 from akpsim.store import provenance
 
 ORIGINS = 6
@@ -75,22 +74,26 @@ def select_dynamics(
     given = as_trajectories(time, populations)
     one_of(criterion, "criterion", ("bic", "aicc", "forecast"))
     at_least(starts, "starts", 1)
-    reasons = _reasons(given)
+    reasons = given.reasons(lambda values: _refuse(values, given.names))
     if given.single and reasons[0] is not None:
         raise reasons[0]
     usable = np.array([reason is None for reason in reasons])
     rng = np.random.default_rng(seed)
     prey_index = None if prey is None else given.index(prey)
-    values = given.values[usable]
-    length = np.full(len(values), len(given.time))
-    candidates = fit_candidates(given.time, values, length=length, prey=prey_index, starts=starts, rng=rng)
-    table = _criteria(candidates, values)
-    if forecasts or criterion == "forecast":
-        errors = _forecast_errors(given.time, values, prey=prey_index, rng=rng)
-        table["forecast_error"] = (("trajectory", "model"), errors)
-        walk = errors[:, [list(candidates).index("random_walk")]]
-        table["skill"] = (("trajectory", "model"), 1 - errors / np.maximum(walk, np.finfo(float).tiny))
-    found = xr.Dataset(table, coords={"trajectory": np.flatnonzero(usable), "model": list(candidates)})
+    parts = []
+    for points in np.unique(given.length[usable]) if usable.any() else [len(given.time)]:
+        rows = np.flatnonzero(usable & (given.length == points))
+        times, values = given.time[:points], given.values[rows, :points]
+        length = np.full(len(values), points)
+        candidates = fit_candidates(times, values, length=length, prey=prey_index, starts=starts, rng=rng)
+        table = _criteria(candidates, values)
+        if forecasts or criterion == "forecast":
+            errors = _forecast_errors(times, values, prey=prey_index, rng=rng)
+            table["forecast_error"] = (("trajectory", "model"), errors)
+            walk = errors[:, [list(candidates).index("random_walk")]]
+            table["skill"] = (("trajectory", "model"), 1 - errors / np.maximum(walk, np.finfo(float).tiny))
+        parts.append(xr.Dataset(table, coords={"trajectory": rows, "model": list(candidates)}))
+    found = xr.concat(parts, dim="trajectory", coords="minimal", compat="override", data_vars="minimal")
     found = found.reindex(trajectory=np.arange(len(usable))).drop_vars("trajectory")
     found = _with_verdicts(found, criterion, usable)
     found["problem"] = ("trajectory", [f"{type(r).__name__}: {r}" if r else "" for r in reasons])
@@ -104,16 +107,9 @@ def select_dynamics(
     return found.rename(trajectory=given.dim).assign_coords(given.labels).assign_attrs(attrs)
 
 
-def _reasons(given: Trajectories) -> list[InvalidTrajectory | None]:
-    reasons: list[InvalidTrajectory | None] = []
-    for values in given.values:
-        try:
-            check_values(values, given.names)
-            check_sufficient(values)
-            reasons.append(None)
-        except InvalidTrajectory as reason:
-            reasons.append(reason)
-    return reasons
+def _refuse(values: Array, names: tuple[str, ...]) -> None:
+    check_values(values, names)
+    check_sufficient(values)
 
 
 def _criteria(candidates: dict[str, Candidate], values: Float[Array, "batch time population"]) -> dict[str, Any]:
@@ -136,7 +132,7 @@ def _criteria(candidates: dict[str, Candidate], values: Float[Array, "batch time
         "weight": weight / weight.sum(axis=1, keepdims=True),
     }
     table: dict[str, Any] = {name: (("trajectory", "model"), column) for name, column in columns.items()}
-    return table | {"parameters": ("model", k), "n": ((), number)}
+    return table | {"parameters": ("model", k), "n": ("trajectory", np.full(len(values), number))}
 
 
 def _forecast_errors(
@@ -164,7 +160,7 @@ def _with_verdicts(found: xr.Dataset, criterion: str, usable: Array) -> xr.Datas
     names = found["model"].values
     best, verdict = [], []
     for row, use in zip(column, usable, strict=True):
-        order = np.argsort(row) if use else []
+        order = np.argsort(row)
         best.append(str(names[order[0]]) if use else "")
         verdict.append(_sentence(names[order], row[order], criterion) if use else "")
     return found.assign(best=("trajectory", best), verdict=("trajectory", verdict))

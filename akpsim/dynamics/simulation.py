@@ -51,10 +51,10 @@ def simulate_lotka_volterra(
     found = simulate_dynamics(
         "lotka_volterra", time, {"a": a, "b": b, "c": c, "d": d}, initial=initial, noise=noise, seed=seed
     )
-    rest = equilibrium(*(np.float64(v) for v in (a, b, c, d)))
+    rest = equilibrium(a, b, c, d)
     scalars = {
         "period": period(a, b, c, d, prey=initial[0], predator=initial[1]),
-        "invariant": invariant(a, b, c, d, prey=np.float64(initial[0]), predator=np.float64(initial[1])),
+        "invariant": invariant(a, b, c, d, prey=initial[0], predator=initial[1]),
         "W1_equilibrium": rest[0],
         "W2_equilibrium": rest[1],
     }
@@ -106,7 +106,9 @@ def simulate_dynamics(
     if not np.isfinite(populations).all():
         when = time[np.flatnonzero(~np.isfinite(populations).all(axis=1))[0]]
         raise DivergedFit(f"{model} with these rates explodes before time {when:g}")
-    attrs = {"result": "trajectory"} | provenance(model=model, noise=noise, seed=seed if isinstance(seed, int) else None)
+    attrs = {"result": "trajectory"} | provenance(
+        model=model, noise=noise, seed=seed if isinstance(seed, int) else None
+    )
     names = [f"W{i + 1}" for i in range(len(initial))]
     return xr.Dataset(
         {"populations": (("time", "population"), populations)}, coords={"time": time, "population": names}, attrs=attrs

@@ -1,5 +1,7 @@
 """Turn fits into a labelled table: rates, derived quantities and intervals, one row a trajectory."""
 
+from collections.abc import Callable
+
 import numpy as np
 import xarray as xr
 from jaxtyping import Float
@@ -89,10 +91,10 @@ def _quality(fit: Fit, information: Identifiability, swapped: Array) -> dict[str
 
 def _log_period(logs: Array) -> Array:
     a, b, c, d, prey, predator = np.exp(logs).T
-    return np.log(period(a, b, c, d, prey=prey, predator=predator))
+    return np.asarray(np.log(period(a, b, c, d, prey=prey, predator=predator)))
 
 
-DERIVED = {
+DERIVED: dict[str, Callable[[Array], Array]] = {
     "period": _log_period,
     "W1_equilibrium": lambda logs: logs[:, 2] - logs[:, 3],
     "W2_equilibrium": lambda logs: logs[:, 0] - logs[:, 1],
@@ -100,9 +102,8 @@ DERIVED = {
 """Functions of the logarithms of the parameters that give logarithms."""
 
 
-def _log_gradient(function: object, logs: Float[Array, "batch parameter"]) -> tuple[Array, Array]:
+def _log_gradient(function: Callable[[Array], Array], logs: Float[Array, "batch parameter"]) -> tuple[Array, Array]:
     """Return a function's value and its gradient by central differences."""
-    assert callable(function)
     steps = STEP * np.eye(logs.shape[1])
     gradient = [(function(logs + step) - function(logs - step)) / (2 * STEP) for step in steps]
     return function(logs), np.stack(gradient, axis=1)

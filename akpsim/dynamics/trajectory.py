@@ -1,7 +1,8 @@
-"""Trajectories as they come in: sorted into (trajectory, time, population), and refused where no fit could mean much."""
+"""Trajectories as they come in: sorted into (trajectory, time, population); refused where no fit could mean much."""
 
-from collections.abc import Hashable, Sequence
+from collections.abc import Callable, Hashable, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -11,7 +12,7 @@ from numpy.typing import ArrayLike
 from scipy.optimize import isotonic_regression
 
 from akpsim.dynamics.forms import Array
-from akpsim.errors import InsufficientTrajectory, InvalidTrajectory, unknown_name
+from akpsim.errors import AkpsimError, InsufficientTrajectory, InvalidTrajectory, unknown_name
 
 LEAST_POINTS = 12
 COLLINEAR = 1 - 1e-6
@@ -30,6 +31,25 @@ class Trajectories:
     dim: str
     labels: dict[str, Any]
     attrs: dict[Hashable, Any]
+
+    @cached_property
+    def length(self) -> Array:
+        """How many points each has: among many, those that ended earlier end in NaN."""
+        if self.single:
+            return np.array([len(self.time)])
+        seen = np.isfinite(self.values).any(axis=2)
+        return np.where(seen.any(axis=1), len(self.time) - np.argmax(seen[:, ::-1], axis=1), 0)
+
+    def reasons(self, refuse: Callable[[Array], None]) -> list[AkpsimError | None]:
+        """Return for each trajectory the error that `refuse` raises on its values, or None."""
+        found: list[AkpsimError | None] = []
+        for values, length in zip(self.values, self.length, strict=True):
+            try:
+                refuse(values[:length])
+                found.append(None)
+            except InvalidTrajectory as reason:
+                found.append(reason)
+        return found
 
     @property
     def population(self) -> list[str]:
@@ -119,6 +139,8 @@ def check_values(values: Float[Array, "time population"], names: Sequence[str], 
     ------
     InvalidTrajectory
         Naming the population, and the index of the first bad value.
+    InsufficientTrajectory
+        If there are hardly any points at all.
     """
     with np.errstate(invalid="ignore"):
         bad = ~(np.isfinite(values) & ((values >= 0) if zero else (values > 0)))
@@ -128,11 +150,13 @@ def check_values(values: Float[Array, "time population"], names: Sequence[str], 
         raise InvalidTrajectory(
             f"populations must be {allowed}, got {values[row, column]:g} at time index {row} of {names[column]!r}"
         )
+    if len(values) < 3:
+        raise InsufficientTrajectory(f"a fit needs at least {LEAST_POINTS} points in time, got {len(values)}")
     flat = np.flatnonzero(np.ptp(values, axis=0) <= 1e-12 * np.abs(values).max(axis=0))
     if flat.size:
-        raise InvalidTrajectory(f"population {names[flat[0]]!r} is constant: there are no dynamics to fit")
+        raise InvalidTrajectory(f"population {names[int(flat[0])]!r} is constant: there are no dynamics to fit")
     correlation = np.corrcoef(values.T) if values.shape[1] > 1 else np.eye(1)
-    first, second = np.unravel_index(np.argmax(np.abs(np.triu(correlation, 1))), correlation.shape)
+    first, second = map(int, np.unravel_index(np.argmax(np.abs(np.triu(correlation, 1))), correlation.shape))
     if first != second and abs(correlation[first, second]) > COLLINEAR:
         raise InvalidTrajectory(
             f"populations {names[first]!r} and {names[second]!r} are collinear (correlation "
