@@ -9,10 +9,12 @@ from .dynamics import cluster_neurons as cluster_neurons
 from .dynamics import feature_map as feature_map
 from .dynamics import fit_dynamics as fit_dynamics
 from .dynamics import fit_lotka_volterra as fit_lotka_volterra
+from .dynamics import fit_members as fit_members
 from .dynamics import fit_segments as fit_segments
 from .dynamics import interaction_test as interaction_test
 from .dynamics import populations as populations
 from .dynamics import profile_lotka_volterra as profile_lotka_volterra
+from .dynamics import read_trajectory as read_trajectory
 from .dynamics import select_dynamics as select_dynamics
 from .dynamics import simulate_dynamics as simulate_dynamics
 from .dynamics import simulate_lotka_volterra as simulate_lotka_volterra

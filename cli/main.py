@@ -11,6 +11,7 @@ from akpsim.errors import AkpsimError
 from .compare import compare
 from .data import data
 from .disperse import disperse
+from .fit_lv import fit_lv
 from .list import list_entries
 from .ordinate import ordinate
 from .plot import plot
@@ -44,6 +45,7 @@ app.command("compare")(compare)
 app.command("disperse")(disperse)
 app.command("ordinate")(ordinate)
 
+app.command("fit-lv")(fit_lv)
 app.command("train-family")(train_family)
 app.command("plot")(plot)
 app.command("table")(table)

@@ -1,5 +1,6 @@
 """Distances between members, from a run, a saved matrix or feature files."""
 
+import math
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -81,7 +82,7 @@ def default_path(run: Any, kind: str, distances: Any, by: str | None = None) -> 
 
 
 def plain(result: Any) -> dict[str, Any]:
-    """Return a result as plain values for JSON; NaN becomes null."""
+    """Return a result as plain values for JSON; what is not finite becomes null."""
     found: dict[str, Any] = {str(key): _value(value) for key, value in result.attrs.items()}
     for name, variable in {**result.coords, **result.data_vars}.items():
         found[str(name)] = _nested(variable.values.tolist())
@@ -94,4 +95,4 @@ def _nested(value: Any) -> Any:
 
 def _value(value: Any) -> Any:
     value = value.item() if hasattr(value, "item") else value
-    return None if isinstance(value, float) and value != value else value
+    return None if isinstance(value, float) and not math.isfinite(value) else value

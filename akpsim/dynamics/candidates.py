@@ -111,7 +111,7 @@ def _relaxation(time: Array, values: Array, length: Array, speed: float) -> Star
     observed = np.arange(len(time)) < length[:, None]
     mean = np.where(observed[..., None], values, 0.0).sum(axis=1) / length[:, None]
     growth = np.full_like(mean, speed / (time[-1] - time[0]))
-    rates = np.stack([growth, -growth / mean], axis=2).reshape(len(mean), -1)
+    rates = np.stack([growth, -growth / mean], axis=2).reshape(len(mean), 2 * mean.shape[1])
     return rates, np.log(values[:, 0])
 
 

@@ -29,8 +29,8 @@ def profile_lotka_volterra(fit: xr.Dataset, *, points: int = 17, width: float = 
     Returns
     -------
     Dataset
-        ``value`` and ``deviance`` (parameter, point): where the parameter was held, and twice the drop in log likelihood
-        there; ``best``, ``lower``, ``upper`` (parameter); ``threshold``, the quantile of chi-squared at `level`.
+        ``value`` and ``deviance`` (parameter, point): where the parameter was held, and twice the drop in log
+        likelihood there; ``best``, ``lower``, ``upper`` (parameter); ``threshold``, chi-squared's quantile at `level`.
     """
     at_least(points, "points", 3)
     if fit.fitted.ndim != 2:

@@ -101,9 +101,9 @@ class Problem:
             jacobian = np.moveaxis(path[:, :, 1:], -1, 0) * slope[..., None]
             chain = np.where(self.system.signs != 0, self.system.values(parameters[:, :rates]), 1.0)
             jacobian[..., :rates] *= chain[:, None, None]
-        observed = self.observed[owner]
-        jacobian = np.where(observed[..., None], jacobian, 0.0).reshape(len(parameters), -1, jacobian.shape[-1])
-        residual = np.where(observed, residual, 0.0).reshape(len(parameters), -1)
+        observed, size = self.observed[owner], len(self.time) * self.system.species
+        jacobian = np.where(observed[..., None], jacobian, 0.0).reshape(len(parameters), size, jacobian.shape[-1])
+        residual = np.where(observed, residual, 0.0).reshape(len(parameters), size)
         bad = ~(np.isfinite(cost) & np.isfinite(jacobian).all(axis=(1, 2)) & np.isfinite(residual).all(axis=1))
         cost[bad], jacobian[bad], residual[bad] = np.inf, 0.0, 0.0
         transposed = jacobian.transpose(0, 2, 1)
@@ -180,7 +180,7 @@ class Fit:
     def values(self) -> Float[Array, "batch rate"]:
         """Rates, sign included."""
         rates = self.problem.sizes[0]
-        return self.problem.system.values(self.parameters[:, :rates]) * self.problem.unit
+        return np.asarray(self.problem.system.values(self.parameters[:, :rates]) * self.problem.unit)
 
     @property
     def sum_of_squares(self) -> Float[Array, " batch"]:
@@ -205,6 +205,24 @@ class Fit:
         path = self.problem.path(self.parameters, substeps=self.substeps, polish=self.polished, sensitivities=False)
         with np.errstate(over="ignore"):
             return np.asarray(np.exp(np.moveaxis(path[:, :, 0], -1, 0)) * self.problem.mean[:, None])
+
+    def course(self, points: int) -> tuple[Float[Array, " moment"], Float[Array, "batch moment species"]]:
+        """Return evenly spaced times and the fitted populations at them, smooth enough to draw."""
+        problem = self.problem
+        elapsed = np.linspace(0.0, 1.0, points)
+        rates = problem.sizes[0]
+        substeps = max(1, -(-self.substeps * len(problem.time) // points))
+        path = runge_kutta(
+            problem.system,
+            problem.system.values(self.parameters[:, :rates]),
+            self.parameters[:, rates:],
+            time=elapsed,
+            substeps=substeps,
+            sensitivities=False,
+        )
+        with np.errstate(over="ignore"):
+            values = np.exp(np.moveaxis(path[:, :, 0], -1, 0)) * problem.mean[:, None]
+        return problem.time[0] + elapsed * problem.span, np.asarray(values)
 
 
 def fit_system(
@@ -276,6 +294,8 @@ def finished(fit: Fit, *, polish: bool | None = None) -> Fit:
 
 
 def _improved(fit: Fit, rows: Array, *, substeps: int, polish: bool, tolerance: float) -> Fit:
+    if not rows.size:
+        return replace(fit, substeps=substeps)
     parameters, cost, curvature, converged = (
         part.copy() for part in (fit.parameters, fit.cost, fit.curvature, fit.converged)
     )

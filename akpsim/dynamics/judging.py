@@ -21,11 +21,12 @@ def judge(fit: Fit, information: Identifiability, *, starts: int) -> list[list[F
     """Return what speaks against each trajectory's fit, the gravest first."""
     residuals = residuals_of(fit)
     p = ljung_box(residuals)
-    return [
+    found = [
         _diverged(fit, row)
         or [*_optima(fit, row, starts), *_bounds(fit, row), *_identifiable(fit, information, row), *_memory(p[row])]
         for row in range(len(fit.cost))
     ]
+    return [sorted(findings, key=lambda finding: isinstance(finding, Warning)) for findings in found]
 
 
 def raise_first(findings: list[Finding]) -> None:
@@ -60,8 +61,8 @@ def _optima(fit: Fit, row: int, starts: int) -> list[Finding]:
     if close.sum() == 1:
         return [
             MultipleOptima(
-                f"the best of {costs.size} starts stands alone: its cost is {costs[0]:.6g}, the next {costs[1]:.6g}, more "
-                f"than {AGREEMENT:g} apart; raise `starts`, or pass strict=False to look at it"
+                f"the best of {costs.size} starts stands alone: its cost is {costs[0]:.6g}, the next {costs[1]:.6g}, "
+                f"more than {AGREEMENT:g} apart; raise `starts`, or pass strict=False to look at it"
             )
         ]
     worse = int((~close).sum())
@@ -88,9 +89,10 @@ def _identifiable(fit: Fit, information: Identifiability, row: int) -> list[Find
     wide = np.flatnonzero(sd > SD_LIMIT)
     if condition > CONDITION_LIMIT or wide.size:
         names = (*fit.problem.system.names, *(f"W{i + 1}_0" for i in range(fit.problem.system.species)))
-        why = f"log {names[wide[0]]} has a standard deviation of {sd[wide[0]]:.3g}, at most {SD_LIMIT:g} is allowed"
         if condition > CONDITION_LIMIT:
             why = f"the information matrix has condition {condition:.3g}, at most {CONDITION_LIMIT:g} is allowed"
+        else:
+            why = f"log {names[wide[0]]} has a standard deviation of {sd[wide[0]]:.3g}, at most {SD_LIMIT:g} is allowed"
         return [NotIdentifiable(f"the data do not determine the rates: {why}; pass strict=False for the numbers")]
     if condition > CONDITION_WARNING:
         return [DoubtfulFit(f"the rates are weakly determined: the information matrix has condition {condition:.3g}")]

@@ -87,8 +87,10 @@ def fit_lotka_volterra(
         ``a``, ``b``, ``c``, ``d``, ``W1_0``, ``W2_0``, ``period``, ``W1_equilibrium`` (c/d), ``W2_equilibrium``
         (a/b), each with ``_lower`` and ``_upper``; ``invariant``, ``sse`` (the fit's cost: a sum of squares, or a
         deviance), ``sigma``, ``r2`` (logs), ``condition``, ``order_advantage`` (log likelihood by which this order
-        beats the other), ``fitted`` and ``residual`` (time, population), ``lag1`` and ``ljung_box_p`` (population),
-        ``prey``, ``problem``.  W1 is the prey.  Only `a` and `c` do not depend on the units of the populations.
+        beats the other), ``course`` (moment, population; moments go from 0, the first time, to 1,
+        the last), ``fitted`` and ``residual`` (time, population), ``lag1`` and ``ljung_box_p`` (population),
+        ``prey``, ``problem`` and ``refused`` (whether that is an error and not only a warning).  W1 is the
+        prey.  Only `a` and `c` do not depend on the units of the populations.
 
     Raises
     ------
@@ -136,6 +138,7 @@ def fit_lotka_volterra(
         intervals = profile_intervals(ordered.fit, level=level) if interval == "profile" else None
         part = summarise(ordered.fit, information, swapped=ordered.swapped, level=level, intervals=intervals)
         part = part.assign(order_advantage=("trajectory", ordered.rival))
+        part = part.assign_coords(moment=np.linspace(0, 1, part.sizes["moment"]))
         parts.append(part.assign_coords(trajectory=rows, time=given.time[:length], population=given.population))
     found = _label(parts, given, findings=[findings[row] for row in range(len(usable))])
     return found.assign_attrs(
@@ -211,6 +214,7 @@ def _label(parts: list[xr.Dataset], given: Trajectories, *, findings: list[list[
     whole = whole.drop_vars("swapped").assign(
         prey=("trajectory", names),
         problem=("trajectory", ["; ".join(these) for these in said]),
+        refused=("trajectory", [any(isinstance(f, AkpsimError) for f in these) for these in findings]),
         observed=(("trajectory", "time", "population"), given.values),
     )
     if given.single:

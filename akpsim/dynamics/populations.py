@@ -33,7 +33,7 @@ UNITS = {
     "class_selective": "mean |activation|",
 }
 DEFINITIONS = tuple(UNITS)
-SELECTIVE = 0.5
+SELECTIVE = 1 / 3
 """A neuron prefers a class when the mean response to it exceeds that to the others by this share of their sum."""
 
 
@@ -183,7 +183,7 @@ def preferred_class(class_mean: Float[np.ndarray, "class neuron"]) -> Int[np.nda
     r"""Return the class that each neuron prefers, -1 for none.
 
     With :math:`m` the largest mean absolute response to a class and :math:`o` the mean over the others, a neuron
-    prefers that class when :math:`(m - o) / (m + o) > 0.5`: three times the response.
+    prefers that class when :math:`(m - o) / (m + o) > 1/3`: twice the response.
     """
     size = np.abs(class_mean)
     best = size.argmax(axis=0)

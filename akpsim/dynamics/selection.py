@@ -26,6 +26,9 @@ from akpsim.dynamics.trajectory import as_trajectories, check_sufficient, check_
 from akpsim.store import provenance
 
 ORIGINS = 6
+WEAK = 2.0
+"""Differences of BIC or AICc below this are no more than a hint (Kass and Raftery 1995)."""
+
 FIRST_ORIGIN = 0.6
 """Forecasts start from points after this share of the trajectory."""
 
@@ -151,7 +154,8 @@ def _forecast_errors(
     for model in candidates.values():
         with np.errstate(invalid="ignore", over="ignore"):
             squares = (np.nan_to_num(model.forecast(steps), nan=np.inf) - future) ** 2
-            errors.append(np.sqrt(squares.reshape(len(values), -1).mean(axis=1)))
+            by_trajectory = squares.reshape(len(values), len(origins) * steps * values.shape[2])
+            errors.append(np.sqrt(by_trajectory.mean(axis=1)))
     return np.stack(errors, axis=1)
 
 
@@ -169,6 +173,8 @@ def _with_verdicts(found: xr.Dataset, criterion: str, usable: Array) -> xr.Datas
 def _sentence(names: Array, values: Array, criterion: str) -> str:
     """Say in a sentence what the best model means."""
     margin = f"{criterion} better than {names[1]} by {values[1] - values[0]:.3g}"
+    if criterion != "forecast" and values[1] - values[0] < WEAK:
+        margin += f": hardly told from it, {WEAK:g} would be something"
     meaning = {
         "lotka_volterra": "Lotka-Volterra, prey and predator",
         "random_walk": "not Lotka-Volterra: a random walk says as much",

@@ -34,7 +34,8 @@ def starting_points(
             values, first = integral_matching(problem.system, problem.elapsed[:length], data)
             points[row, index] = np.concatenate([_to_free(problem, row, values), first])
     for index in range(2, starts):
-        noise = SCATTER * rng.normal(size=(len(points), total))
+        # One draw for all trajectories: what is found for one must not depend on its neighbours.
+        noise = SCATTER * rng.normal(size=total)
         signed = np.concatenate([problem.system.signs != 0, np.ones(total - rates, dtype=bool)])
         base = points[:, index % 2]
         points[:, index] = np.where(signed, base + noise, base * np.exp(noise))

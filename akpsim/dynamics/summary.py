@@ -15,6 +15,9 @@ from akpsim.dynamics.judging import residuals_of
 from akpsim.dynamics.period import invariant, period
 
 PARAMETERS = ("a", "b", "c", "d", "W1_0", "W2_0")
+MOMENTS = 201
+"""Points of the fitted course, for drawing."""
+
 STEP = 1e-4
 
 
@@ -53,14 +56,18 @@ def summarise(
             table[f"{name}_upper"] = ("trajectory", np.exp(log + z * sd))
 
     for index, name in enumerate(PARAMETERS):
-        add(name, logs[:, index], information.sd[:, index])
+        zero = fit.at_bound[:, index] if index < fit.at_bound.shape[1] else np.zeros(len(logs), dtype=bool)
+        # A rate at its bound is reported as what it means: zero, without an interval.
+        add(name, np.where(zero, -np.inf, logs[:, index]), information.sd[:, index])
         if intervals is not None:
             table[f"{name}_lower"] = ("trajectory", intervals[:, index, 0])
             table[f"{name}_upper"] = ("trajectory", intervals[:, index, 1])
     for name, function in DERIVED.items():
         with np.errstate(invalid="ignore", divide="ignore"):
             value, gradient = _log_gradient(function, logs)
-            add(name, value, np.sqrt(_quadratic(gradient, covariance)))
+            sd = np.sqrt(_quadratic(gradient, covariance))
+        # A rate that went to zero leaves no cycle, and no rest point either.
+        add(name, np.where(fit.at_bound.any(axis=1), np.nan, value), sd)
     prey, predator = fit.initial.T
     table["invariant"] = ("trajectory", invariant(*np.abs(fit.values).T, prey=prey, predator=predator))
     return xr.Dataset(table | _quality(fit, information, swapped))
@@ -72,6 +79,7 @@ def _quality(fit: Fit, information: Identifiability, swapped: Array) -> dict[str
     per_population = {
         "fitted": (("trajectory", "time", "population"), fit.fitted),
         "residual": (("trajectory", "time", "population"), residual),
+        "course": (("trajectory", "moment", "population"), fit.course(MOMENTS)[1]),
         "lag1": (("trajectory", "population"), autocorrelations(residual, 1)[0]),
         "ljung_box_p": (("trajectory", "population"), ljung_box(residual)),
     }

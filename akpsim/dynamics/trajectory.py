@@ -142,6 +142,9 @@ def check_values(values: Float[Array, "time population"], names: Sequence[str], 
     InsufficientTrajectory
         If there are hardly any points at all.
     """
+    empty = [name for name, column in zip(names, values.T, strict=True) if np.isnan(column).all()]
+    if empty:
+        raise InvalidTrajectory(f"population {empty[0]!r} has no values: no neuron belongs to it")
     with np.errstate(invalid="ignore"):
         bad = ~(np.isfinite(values) & ((values >= 0) if zero else (values > 0)))
     if bad.any():

@@ -10,7 +10,9 @@ from typing import Any
 from akpsim.plots.audit import plot_audit
 from akpsim.plots.curves import plot_training_curves
 from akpsim.plots.dispersion import plot_dispersion, plot_layers
+from akpsim.plots.dynamics import plot_members, plot_populations, plot_profiles, plot_selection
 from akpsim.plots.history import plot_history
+from akpsim.plots.lotka_volterra import plot_lotka_volterra, plot_trajectories
 from akpsim.plots.ordination import plot_ordination
 from akpsim.plots.similarity import plot_similarity
 from akpsim.registry import Registry
@@ -36,5 +38,11 @@ PLOTS: Registry[Plot] = Registry(
         Plot("ordination", plot_ordination, "members on the first two axes of an ordination"),
         Plot("similarity", plot_similarity, "a matrix of similarities, ordered by family"),
         Plot("distance", plot_similarity, "a matrix of distances, ordered by family"),
+        Plot("lotka_volterra", plot_lotka_volterra, "prey and predator over time and against each other"),
+        Plot("lotka_volterra_members", plot_members, "rates and period of members by group, and the model chosen"),
+        Plot("dynamics", plot_trajectories, "populations over time with the fitted course"),
+        Plot("dynamics_selection", plot_selection, "models of dynamics by BIC"),
+        Plot("profile", plot_profiles, "profile likelihood of each rate"),
+        Plot("populations", plot_populations, "population trajectories, a line a member"),
     ],
 )

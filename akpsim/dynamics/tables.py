@@ -1,0 +1,70 @@
+"""Read a trajectory from a table: one column of times, one a population."""
+
+import csv
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import xarray as xr
+
+from akpsim.errors import InvalidData, StoreError, unknown_name
+
+TIMES = ("time", "t", "year", "epoch", "step", "update")
+
+
+def read_trajectory(path: Path | str, *, columns: Sequence[str] | None = None) -> xr.DataArray:
+    """Read populations over time from a CSV file with a header.
+
+    Parameters
+    ----------
+    path : Path
+        The time is the column called time, t, year, epoch, step or update, else the first.
+    columns : sequence of str, optional
+        Which populations; by default all other columns.
+
+    Returns
+    -------
+    DataArray (time, population)
+
+    Raises
+    ------
+    InvalidData
+        If there is no header, a row is of another length, or a value is no number; with its line.
+    """
+    path = Path(path)
+    try:
+        with path.open(newline="", encoding="utf-8-sig") as file:
+            rows = [row for row in csv.reader(line for line in file if not line.startswith("#")) if row]
+    except OSError as error:
+        raise StoreError(f"cannot read {path}: {error.strerror}") from None
+    except UnicodeDecodeError:
+        raise InvalidData(f"{path} is no text file") from None
+    if len(rows) < 2 or len(rows[0]) < 2:
+        raise InvalidData(f"{path} needs a header and rows: a column of times and one a population")
+    header = [name.strip() for name in rows[0]]
+    numbers = np.array([_numbers(path, line, row, len(header)) for line, row in enumerate(rows[1:], start=2)])
+    when = next((index for index, name in enumerate(header) if name.lower() in TIMES), 0)
+    names = [name for index, name in enumerate(header) if index != when]
+    for name in columns or ():
+        if name not in names:
+            raise unknown_name(f"population in {path}", name, names)
+    chosen = list(columns) if columns else names
+    return xr.DataArray(
+        numbers[:, [header.index(name) for name in chosen]],
+        dims=("time", "population"),
+        coords={"time": numbers[:, when], "population": chosen},
+        name="populations",
+        attrs={"source": str(path), "unit": "as in the table", "time_name": header[when]},
+    )
+
+
+def _numbers(path: Path, line: int, row: list[str], width: int) -> list[float]:
+    if len(row) != width:
+        raise InvalidData(f"{path}: row {line} has {len(row)} values, the header has {width}")
+    found = []
+    for text in row:
+        try:
+            found.append(float(text))
+        except ValueError:
+            raise InvalidData(f"{path}: row {line} holds {text!r}, which is no number") from None
+    return found

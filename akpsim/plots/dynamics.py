@@ -1,0 +1,171 @@
+"""Draw what surrounds a fit of dynamics: profiles, the comparison with nulls, parameters of members by group."""
+
+from typing import Any
+
+import numpy as np
+import xarray as xr
+from matplotlib.axes import Axes
+
+from akpsim.plots.axes import PALETTE, axes_or_new, colours
+
+COLUMNS = 3
+
+
+def plot_profiles(profile: xr.Dataset, *, axes: Any = None) -> np.ndarray:
+    """Draw the profile likelihood of each parameter, with the threshold and the interval.
+
+    Parameters
+    ----------
+    profile : Dataset
+        As `akpsim.profile_lotka_volterra` returns it.
+    axes : array of Axes, optional
+        One a parameter; a new figure if not given.
+
+    Returns
+    -------
+    array of Axes
+        A parabola about the optimum means that the interval from Fisher's information is as good.
+    """
+    names = [str(name) for name in profile.parameter.values]
+    if axes is None:
+        import matplotlib.pyplot as plt
+
+        rows = -(-len(names) // COLUMNS)
+        axes = plt.subplots(rows, COLUMNS, figsize=(9, 2.6 * rows), sharey=True, layout="constrained")[1].ravel()
+    threshold = float(profile.threshold)
+    for ax, name in zip(axes, names, strict=False):
+        one = profile.sel(parameter=name)
+        ax.plot(one.value, one.deviance, marker=".", color=PALETTE[0])
+        ax.axhline(threshold, color="0.5", linewidth=0.8, linestyle="--")
+        if np.isfinite(one.lower) and np.isfinite(one.upper):
+            ax.axvspan(float(one.lower), float(one.upper), color=PALETTE[0], alpha=0.12, linewidth=0)
+        ax.axvline(float(one.best), color=PALETTE[2], linewidth=0.9)
+        ax.set(xlabel=name, ylim=(0, 3 * threshold))
+    axes[0].set_ylabel("2 x drop in log likelihood")
+    return np.asarray(axes)
+
+
+def plot_selection(selection: xr.Dataset, *, ax: Axes | None = None) -> Axes:
+    """Draw by how much each model's BIC is above the best, one bar a model.
+
+    Parameters
+    ----------
+    selection : Dataset
+        As `akpsim.select_dynamics` returns it, of one trajectory or many (then the mean over those not refused).
+    ax : Axes, optional
+        Where to draw; a new figure if not given.
+
+    Returns
+    -------
+    Axes
+        Bars from best to worst; the verdict, or how often each model is the best, is the title.
+    """
+    ax = axes_or_new(ax, size=(6.0, 3.6))
+    bic = selection.bic.transpose(..., "model").values.reshape(-1, selection.sizes["model"])
+    bic = bic[np.isfinite(bic).all(axis=1)]
+    above = (bic - bic.min(axis=1, keepdims=True)).mean(axis=0) if len(bic) else np.zeros(bic.shape[1])
+    order = np.argsort(-above)
+    names = selection.model.values[order].astype(str)
+    shades = [PALETTE[2] if name == "lotka_volterra" else PALETTE[0] for name in names]
+    ax.barh(names, above[order], color=shades)
+    ax.set(xlabel=f"BIC above the best (n = {len(bic)} {'trajectory' if len(bic) == 1 else 'trajectories'})")
+    if "verdict" in selection.attrs:
+        ax.set_title(str(selection.attrs["verdict"]), fontsize=8)
+    return ax
+
+
+def plot_members(table: xr.Dataset, *, by: str | None = None, axes: Any = None) -> np.ndarray:
+    """Draw rates and period of members by group, with the groups' means and intervals, and what was chosen.
+
+    Parameters
+    ----------
+    table : Dataset
+        As `akpsim.fit_members` returns it.
+    by : str, optional
+        Coordinate that colours the members; by default the one that the table is summarised by.
+    axes : array of six Axes, optional
+        Where to draw; a new figure if not given.
+
+    Returns
+    -------
+    array of six Axes
+        Five parameters on logarithmic axes, members whose fit was refused as crosses; then how often each model was
+        chosen.
+    """
+    if axes is None:
+        import matplotlib.pyplot as plt
+
+        axes = plt.subplots(2, 3, figsize=(11, 6), layout="constrained")[1].ravel()
+    by = by or str(table.attrs["by"])
+    labels = table[by].values.astype(str)
+    colour = colours(dict.fromkeys(labels))
+    refused = table.refused.values.astype(bool)
+    own = by == table.attrs["by"]
+    for ax, name in zip(axes, ("a", "b", "c", "d", "period"), strict=False):
+        for place, group in enumerate(colour):
+            inside = labels == group
+            for mask, marker in ((inside & ~refused, "o"), (inside & refused, "x")):
+                shown = mask & (table[name].values > 0) & np.isfinite(table[name].values)
+                spread = place + np.linspace(-0.15, 0.15, len(labels))[shown]
+                ax.scatter(spread, table[name].values[shown], s=16, color=colour[group], marker=marker, alpha=0.6)
+            if own:
+                _mean(ax, table, name, group, place)
+        ax.set_xticks(range(len(colour)), list(colour), rotation=20, fontsize=7)
+        ax.set(title=name, yscale="log")
+    _chosen(axes[5], table, labels, colour)
+    axes[0].set_ylabel("o fitted, x refused")
+    return np.asarray(axes)
+
+
+def _mean(ax: Axes, table: xr.Dataset, name: str, group: str, place: int) -> None:
+    one = table.sel(group=group)
+    mean, low, high = (float(one[f"group_{name}{end}"]) for end in ("", "_lower", "_upper"))
+    if np.isfinite(mean):
+        ax.plot([place + 0.28], [mean], marker="D", color="black", markersize=5)
+    if np.isfinite(low) and np.isfinite(high):
+        ax.plot([place + 0.28] * 2, [low, high], color="black", linewidth=1.2)
+
+
+def _chosen(ax: Axes, table: xr.Dataset, labels: np.ndarray, colour: dict[str, str]) -> None:
+    best = np.where(table.best.values == "", "no fit", table.best.values.astype(str))
+    names = sorted(set(best.tolist()))
+    left = np.zeros(len(names))
+    for group in colour:
+        counts = np.array([np.sum((best == name) & (labels == group)) for name in names])
+        ax.barh(names, counts, left=left, color=colour[group], label=group)
+        left += counts
+    ax.set(title="model chosen", xlabel="members")
+    ax.legend(frameon=False, fontsize=7)
+
+
+def plot_populations(populations: xr.Dataset | xr.DataArray, *, by: str = "family", ax: Axes | None = None) -> Axes:
+    """Draw population trajectories, one line a member and population.
+
+    Parameters
+    ----------
+    populations : DataArray (member, time, population), or the Dataset it was saved as
+        As `akpsim.populations` returns it.
+    by : str
+        Coordinate that colours the members.
+    ax : Axes, optional
+        Where to draw; a new figure if not given.
+    """
+    ax = axes_or_new(ax, size=(6.5, 4.2))
+    values = populations["populations"] if isinstance(populations, xr.Dataset) else populations
+    colour = colours(values[by].values.astype(str))
+    styles = ("-", "--", ":", "-.")
+    for index, name in enumerate(values.population.values):
+        for group in colour:
+            lines = values.sel(population=name).isel(member=values[by].values.astype(str) == group)
+            drawn = ax.plot(
+                values.time,
+                lines.transpose("time", "member"),
+                color=colour[group],
+                linestyle=styles[index % len(styles)],
+                linewidth=0.8,
+                alpha=0.7,
+            )
+            drawn[0].set_label(f"{group}, {name}")
+    ax.set(xlabel="update", ylabel=str(populations.attrs.get("unit", "population")), yscale="log")
+    ax.legend(frameon=False, fontsize=6, loc="upper left", bbox_to_anchor=(1.0, 1.0))
+    return ax
