@@ -11,11 +11,12 @@ from dataclasses import dataclass
 import numpy as np
 from jaxtyping import Float
 
-from akpsim.dynamics.fitting import Fit, Problem, fit_system
+from akpsim.dynamics.fitting import Fit, fit_system
 from akpsim.dynamics.forms import FORMS, Array
 from akpsim.dynamics.lotka_volterra import fit_orders
 from akpsim.dynamics.noise import NOISES
 from akpsim.dynamics.nulls import NULLS, forecast, one_step
+from akpsim.dynamics.problem import Problem
 from akpsim.dynamics.starts import Start
 
 MODELS = (

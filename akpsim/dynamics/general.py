@@ -10,12 +10,13 @@ from scipy.stats import norm
 
 from akpsim.checks import at_least
 from akpsim.dynamics.candidates import embedded
-from akpsim.dynamics.fitting import Fit, Problem, fit_system
+from akpsim.dynamics.fitting import Fit, fit_system
 from akpsim.dynamics.forms import FORMS
 from akpsim.dynamics.goodness import r_squared
 from akpsim.dynamics.identifiability import Identifiability, fisher
 from akpsim.dynamics.judging import judge, raise_first
 from akpsim.dynamics.noise import NOISES, log_likelihood
+from akpsim.dynamics.problem import Problem
 from akpsim.dynamics.starts import Start
 from akpsim.dynamics.trajectory import LEAST_POINTS, as_trajectories, check_unbounded, check_values
 from akpsim.errors import InsufficientTrajectory, InvalidTrajectory

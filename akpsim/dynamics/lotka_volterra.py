@@ -15,11 +15,12 @@ from jaxtyping import Float
 from numpy.typing import ArrayLike
 
 from akpsim.checks import at_least, one_of
-from akpsim.dynamics.fitting import Fit, Problem, finished, fit_system
+from akpsim.dynamics.fitting import Fit, finished, fit_system
 from akpsim.dynamics.forms import FORMS, Array
 from akpsim.dynamics.identifiability import fisher
 from akpsim.dynamics.judging import Finding, judge, raise_first
 from akpsim.dynamics.noise import NOISES
+from akpsim.dynamics.problem import Problem
 from akpsim.dynamics.profile import profile_intervals
 from akpsim.dynamics.summary import summarise
 from akpsim.dynamics.trajectory import (

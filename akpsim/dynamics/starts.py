@@ -1,16 +1,12 @@
 """Where fits start: integral matching on the data, on smoothed data, and scattered around both."""
 
-from typing import TYPE_CHECKING
-
 import numpy as np
 from jaxtyping import Float
 from scipy.ndimage import uniform_filter1d
 
 from akpsim.dynamics.forms import Array
 from akpsim.dynamics.matching import integral_matching
-
-if TYPE_CHECKING:
-    from akpsim.dynamics.fitting import Problem
+from akpsim.dynamics.problem import Problem
 
 Start = tuple[Float[Array, "batch rate"], Float[Array, "batch species"]]
 """Rates and initial log states, in natural units."""
@@ -22,7 +18,7 @@ SCATTER = 0.25
 
 
 def starting_points(
-    problem: "Problem", *, starts: int, rng: np.random.Generator
+    problem: Problem, *, starts: int, rng: np.random.Generator
 ) -> Float[Array, "batch start parameter"]:
     """Return starts in scaled parameters: matched, matched after smoothing over three points, then scattered."""
     rates, total = problem.sizes
@@ -42,14 +38,14 @@ def starting_points(
     return points
 
 
-def scatter(problem: "Problem", start: Start) -> Float[Array, "batch parameter"]:
+def scatter(problem: Problem, start: Start) -> Float[Array, "batch parameter"]:
     """Return a start given in natural units in scaled parameters."""
     values, first = start
     free = [_to_free(problem, row, scaled) for row, scaled in enumerate(values / problem.unit)]
     return np.concatenate([np.array(free).reshape(values.shape), first - np.log(problem.mean)], axis=1)
 
 
-def _to_free(problem: "Problem", row: int, values: Float[Array, " rate"]) -> Float[Array, " rate"]:
+def _to_free(problem: Problem, row: int, values: Float[Array, " rate"]) -> Float[Array, " rate"]:
     signed = problem.system.signs != 0
     least = np.where(signed, problem.system.signs * LEAST * problem.floor[row], 0.0)
     kept = np.where(signed & (np.abs(values) < np.abs(least)), least, values)
