@@ -23,7 +23,7 @@ TINY = {
     "members": 2,
     "network": {"backbone": "none", "dense": [32, 16]},
     "training": {"epochs": 3, "batch_size": 64, "learning_rate": 0.01},
-    "capture": {"epochs": [0, 1, -1], "populations": 10},
+    "capture": {"epochs": [0, 1, -1], "populations": 10, "around_swaps": True},
     "families": [
         {"name": "baseline"},
         {

@@ -34,6 +34,17 @@ def test_the_default_layer_is_the_last_hidden_one(tiny_run):
     assert list(tiny_run.epochs()) == [0, 1, 3]
 
 
+def test_representations_around_a_swap_are_those_before_and_after_it(tiny_run):
+    noisy = tiny_run.file("noisy-0")
+    with xr.open_dataset(noisy, group="activations/dense_1") as table:
+        assert table.epoch.values.tolist() == [0, 1, 1.5, 2, 2.5, 3]
+        before, after, trained = (table.activation.sel(epoch=epoch).values for epoch in (1, 1.5, 2))
+    assert before.min() == 0  # ReLU
+    assert after.min() < 0  # tanh, with the same weights: the same sign of every response
+    assert np.allclose(np.tanh(before[before > 0]), after[before > 0], atol=1e-6)
+    assert not np.array_equal(after, trained)
+
+
 def test_history_has_an_epoch_zero_and_labels(tiny_run):
     history = tiny_run.history
     assert list(history.epoch.values) == [0, 1, 2, 3]

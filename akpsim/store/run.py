@@ -152,16 +152,16 @@ class Run:
             raise unknown_name(f"layer of {self.path}", layer, self.layers)
         return layer
 
-    def representations(self, layer: str | None = None, epoch: int = -1) -> xr.DataArray:
+    def representations(self, layer: str | None = None, epoch: float = -1) -> xr.DataArray:
         """Return one layer of every member at one epoch, read when computed.
 
         Parameters
         ----------
         layer : str, optional
             By default the last hidden layer.
-        epoch : int
-            An epoch that was captured, counted from 1 (0 is the untrained network); negative counts from the last
-            captured one of each member.
+        epoch : float
+            An epoch that was captured, counted from 1 (0 is the untrained network; 2.5 is after the swaps of epoch 3,
+            before its batches); negative counts from the last captured one of each member.
 
         Returns
         -------
@@ -180,7 +180,7 @@ class Run:
 
         layer = self._layer(layer)
         blocks: list[Any] = []
-        found_epochs: list[int] = []
+        found_epochs: list[float] = []
         samples = np.array([], dtype=object)
         for name in self.names:
             with open_member(self.file(name)) as file:
@@ -189,7 +189,7 @@ class Run:
                 shape = group["activation"].shape[1:]
                 samples = group["sample"][:]
             index = self._epoch_index(epochs, epoch, name)
-            found_epochs.append(int(epochs[index]))
+            found_epochs.append(epochs[index].item())
             block = StoredActivation(self.file(name), layer, index, shape)
             blocks.append(da.from_array(block, chunks=(-1, -1), lock=one_reader, asarray=False, name=False))
         found = xr.DataArray(
@@ -201,9 +201,9 @@ class Run:
         )
         return found.assign_coords(self.members.set_coords(MEMBER_COORDINATES).coords)
 
-    def _epoch_index(self, epochs: np.ndarray, epoch: int, member: str) -> int:
+    def _epoch_index(self, epochs: np.ndarray, epoch: float, member: str) -> int:
         if epoch < 0 and -epoch <= len(epochs):
-            return len(epochs) + epoch
+            return len(epochs) + int(epoch)
         found = np.flatnonzero(epochs == epoch)
         if not found.size:
             captured = ", ".join(map(str, epochs))
@@ -211,7 +211,7 @@ class Run:
         return int(found[0])
 
 
-def one_or_all(epochs: list[int]) -> Any:
+def one_or_all(epochs: list[float]) -> Any:
     """Return the epoch that all members share, or one a member where they differ."""
     return epochs[0] if len(set(epochs)) == 1 else ("member", epochs)
 

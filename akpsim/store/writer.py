@@ -51,7 +51,7 @@ class MemberWriter:
             create(place, name, array.dtype, (dimension, *axes))[:] = array
 
     def activation(
-        self, layer: str, index: int, values: np.ndarray, *, epochs: Sequence[int], samples: np.ndarray
+        self, layer: str, index: int, values: np.ndarray, *, epochs: Sequence[float], samples: np.ndarray
     ) -> None:
         """Write one layer (sample, neuron) at the epoch ``epochs[index]``."""
         group = f"activations/{layer_group(layer)}"
@@ -60,7 +60,8 @@ class MemberWriter:
             place.layer = layer
             for axis, size in (("epoch", len(epochs)), ("sample", len(samples)), ("neuron", values.shape[1])):
                 place.createDimension(axis, size)
-            create(place, "epoch", np.int64, ("epoch",))[:] = np.asarray(epochs)
+            moments = np.asarray(epochs)
+            create(place, "epoch", moments.dtype, ("epoch",))[:] = moments
             create(place, "sample", str, ("sample",))[:] = samples.astype(object)
             axes, chunk = ("epoch", "sample", "neuron"), (1, *values.shape)
             create(place, "activation", np.float32, axes, self.compression, chunksizes=chunk)

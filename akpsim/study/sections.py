@@ -197,14 +197,17 @@ class Capture(Section):
     """Which layers are written, and when.
 
     `epochs` are counted from 1, 0 is the untrained network and negative ones count from the end; `every` adds each
-    k-th epoch.  `populations` is how many points the trajectories of neuron populations have; 0 for none.  `weights`
-    keeps the weights at the same epochs.  `compression` is how representations are stored: `lossless`, `none`, `zstd`
-    (smaller, but plain HDF5 readers cannot open it) or `rounded` (to 10 bits of the mantissa, a third of the size).
+    k-th epoch.  `around_swaps` adds the epoch before each event, and the moment after it, before the batches of its
+    epoch: for a swap at epoch 3 these are 2 and 2.5.  `populations` is how many points the trajectories of neuron
+    populations have; 0 for none.  `weights` keeps the weights at the same epochs.  `compression` is how representations
+    are stored: `lossless`, `none`, `zstd` (smaller, opens in fewer programs) or `rounded` (to 10 bits of the mantissa, a
+    third of the size).
     """
 
     layers: Annotated[tuple[str, ...], Field(min_length=1)] = ("dense_*", "logits")
     epochs: tuple[int, ...] = (0, -1)
     every: Count | None = None
+    around_swaps: bool = False
     pool: Literal["avg", "max", "none"] = "avg"
     populations: Annotated[int, Field(ge=0)] = 120
     weights: bool = False

@@ -53,7 +53,7 @@ class Checkpoints:
         self.folder, self.every = folder, every
         self.identity = json.dumps(dict(identity), sort_keys=True)
         self.last = time.monotonic()
-        self.kept: set[int] = set()
+        self.kept: set[float] = set()
 
     def due(self, epoch: int) -> bool:
         """Say whether it is time for one at the end of an epoch."""
@@ -61,7 +61,7 @@ class Checkpoints:
             return time.monotonic() - self.last > SECONDS
         return bool(self.every) and epoch % self.every == 0
 
-    def save(self, epoch: int, tensors: Tensors, values: Values, captured: Mapping[int, Arrays]) -> None:
+    def save(self, epoch: int, tensors: Tensors, values: Values, captured: Mapping[float, Arrays]) -> None:
         """Write a checkpoint and what was captured and is not kept yet, then remove the checkpoint before."""
         for before, arrays in captured.items():
             self._write(
@@ -74,13 +74,13 @@ class Checkpoints:
                 path.unlink(missing_ok=True)
         self.last = time.monotonic()
 
-    def newest(self, captured: Iterable[int]) -> tuple[int, Tensors, Values, dict[int, Arrays]] | None:
+    def newest(self, captured: Iterable[float]) -> tuple[int, Tensors, Values, dict[float, Arrays]] | None:
         """Return the last usable checkpoint: its epoch, its content and what was captured up to it; None without one.
 
         Parameters
         ----------
-        captured : iterable of int
-            Epochs that the member captures.
+        captured : iterable of float
+            Moments, in epochs, that the member captures.
         """
         for epoch, path in sorted(self._numbered("checkpoint"), reverse=True):
             wanted = [before for before in captured if before <= epoch]
@@ -93,7 +93,7 @@ class Checkpoints:
                     if entry is not None
                 }
                 self.kept = set(arrays)
-                return epoch, *found, arrays
+                return int(epoch), *found, arrays
         return None
 
     def keep_weights(self, epoch: int, tensors: Tensors) -> None:
@@ -108,14 +108,14 @@ class Checkpoints:
         if self.folder.is_dir() and not any(self.folder.iterdir()):
             self.folder.rmdir()
 
-    def _path(self, kind: str, epoch: int) -> Path:
-        return self.folder / f"{kind}-{epoch}.safetensors"
+    def _path(self, kind: str, epoch: float) -> Path:
+        return self.folder / f"{kind}-{epoch:g}.safetensors"
 
-    def _numbered(self, kind: str) -> Iterator[tuple[int, Path]]:
+    def _numbered(self, kind: str) -> Iterator[tuple[float, Path]]:
         for path in self.folder.glob(f"{kind}-*.safetensors"):
-            number = path.stem.removeprefix(f"{kind}-")
-            if number.isdecimal():
-                yield int(number), path
+            number = path.name.removeprefix(f"{kind}-").removesuffix(".safetensors")
+            if number.removesuffix(".5").isdecimal():
+                yield float(number), path
 
     def _write(self, path: Path, tensors: Tensors, values: Values) -> None:
         save_tensors(path, tensors, {"made_by": self.identity, "values": json.dumps(values, default=_plain)})

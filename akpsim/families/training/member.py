@@ -101,7 +101,7 @@ class Work:
         self.global_stream = GlobalStream(self.stream("batches", 1))
         self.audit = Audit(self.training, prepared.parts["probe"].inputs, list(self.head.hidden.values())[-1])
         self.layers = self.captured_layers()
-        self.captured = study.capture.epochs_of(self.epochs)
+        self.captured = self.captured_moments()
         self.history: list[tuple[float, ...]] = []
         self.summaries = self.new_summaries()
 
@@ -128,6 +128,15 @@ class Work:
             )
             for index, spec in enumerate(self.family.perturbations)
         ]
+
+    def captured_moments(self) -> tuple[float, ...]:
+        """Return when to capture, in epochs; 2.5 is after the events of epoch 3 and before its batches."""
+        moments: set[float] = set(self.study.capture.epochs_of(self.epochs))
+        if self.study.capture.around_swaps:
+            events = [active.epochs for active in self.training.perturbations if active.perturbation.site in EVENTS]
+            for epoch in {epoch for epochs in events for epoch in epochs} - {0}:
+                moments |= {epoch - 1, epoch - 0.5}
+        return tuple(sorted(moments))
 
     def captured_layers(self) -> dict[str, nn.Module]:
         """Return the modules to capture; those of a frozen trunk were captured once for all members."""
@@ -172,6 +181,7 @@ class Work:
             yield done
         for epoch in range(done + 1, self.epochs + 1):
             self.events(epoch)
+            self.capture(epoch - 0.5, writer)
             with self.global_stream.active():
                 trained = self.training.run_epoch(epoch)
             self.after_epoch(epoch, trained, writer)
@@ -229,18 +239,21 @@ class Work:
     def after_epoch(self, epoch: int, trained: tuple[float, float], writer: MemberWriter) -> None:
         """Record accuracy and, if the study asks for it, representations."""
         self.history.append((*trained, *loss_and_accuracy(self.network, self.prepared.parts["validation"])))
-        if epoch not in self.captured:
-            return
-        probe = self.prepared.parts["probe"]
-        with hooked(self.layers, pool=self.study.capture.pool) as recorder:
-            evaluate(self.network, probe, before_batch=recorder.new_pass)
-        self.write_captured(epoch, recorder.arrays(), writer)
+        self.capture(epoch, writer)
 
-    def write_captured(self, epoch: int, arrays: dict[str, np.ndarray], writer: MemberWriter) -> None:
-        """Write the representations of an epoch."""
+    def capture(self, moment: float, writer: MemberWriter) -> None:
+        """Write representations on the probe images, if the study asks for them at this moment."""
+        if moment not in self.captured:
+            return
+        with hooked(self.layers, pool=self.study.capture.pool) as recorder:
+            evaluate(self.network, self.prepared.parts["probe"], before_batch=recorder.new_pass)
+        self.write_captured(moment, recorder.arrays(), writer)
+
+    def write_captured(self, moment: float, arrays: dict[str, np.ndarray], writer: MemberWriter) -> None:
+        """Write the representations of a moment."""
         ids = self.prepared.parts["probe"].ids
         for layer, values in arrays.items():
-            writer.activation(layer, self.captured.index(epoch), values, epochs=self.captured, samples=ids)
+            writer.activation(layer, self.captured.index(moment), values, epochs=self.captured, samples=ids)
 
     def finish(self, writer: MemberWriter) -> None:
         """Write the tables and the accuracy on the test images, and mark the file complete."""
