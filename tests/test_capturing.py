@@ -53,6 +53,23 @@ def test_maps_are_pooled_over_space(images, pool, reduce):
     assert seen.values == pytest.approx(reduce(maps, axis=(2, 3)), abs=1e-6)
 
 
+def test_points_are_the_same_positions_of_every_map(images):
+    network = Twice()
+    maps = network.first(images).detach().flatten(2).numpy()
+    seen = capture(network, [images], ["first"], pool="points:3")["first"].values.reshape(5, 3, 3)
+    kept = [place for place in range(16) if any(np.array_equal(maps[:, :, place], seen[:, :, k]) for k in range(3))]
+    assert len(kept) == 3
+    again = capture(network, [images[:2], images[2:]], ["first"], pool="points:3")["first"].values.reshape(5, 3, 3)
+    assert np.allclose(again, seen, atol=1e-6)
+
+
+def test_an_unknown_pool_says_what_is_allowed(images):
+    with pytest.raises(
+        AkpsimError, match=r"`pool` must be avg, max, none or points:K with K from 1 to 16, got 'points:17'"
+    ):
+        capture(Twice(), [images], ["first"], pool="points:17")
+
+
 def test_a_loader_of_pairs_is_taken_and_the_network_left_as_it_was(images):
     network = Twice().train()
     loader = torch.utils.data.DataLoader(torch.utils.data.TensorDataset(images, torch.arange(5)), batch_size=2)

@@ -7,7 +7,7 @@ one forward pass gives ``relu`` and ``relu#2``.  Convolutional maps are averaged
 import contextlib
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from fnmatch import fnmatchcase
-from typing import Any, Literal
+from typing import Any
 
 import numpy as np
 import torch
@@ -16,13 +16,13 @@ from torch import Tensor, nn
 
 from akpsim.errors import InvalidData, unknown_name
 
-Pool = Literal["avg", "max", "none"]
+POOLS = "avg, max, none or points:K"
 
 
 class Recorder:
     """What the hooks have seen: for each layer, and each call of it in a pass, the pooled responses batch by batch."""
 
-    def __init__(self, pool: Pool) -> None:
+    def __init__(self, pool: str) -> None:
         self.pool = pool
         self.batches: dict[str, list[Tensor]] = {}
         self.calls: dict[str, int] = {}
@@ -46,17 +46,30 @@ class Recorder:
         return {name: torch.cat(batches).numpy() for name, batches in self.batches.items()}
 
 
-def pooled(output: Any, pool: Pool, name: str) -> Tensor:
+def pooled(output: Any, pool: str, name: str) -> Tensor:
     """Return a module's output as (sample, neuron), never sharing memory with it."""
     if not isinstance(output, Tensor):
         raise InvalidData(
             f"layer {name!r} returns a {type(output).__name__}, not one tensor; capture a layer inside it"
         )
     values = output.detach().float()
-    if values.ndim > 2 and pool != "none":
-        flat = values.flatten(2)
-        return flat.mean(2) if pool == "avg" else flat.amax(2)
-    return values.flatten(1).clone()
+    if values.ndim <= 2 or pool == "none":
+        return values.flatten(1).clone()
+    flat = values.flatten(2)
+    if pool == "avg":
+        return flat.mean(2)
+    if pool == "max":
+        return flat.amax(2)
+    return flat[:, :, places(pool, flat.shape[2]).to(flat.device)].flatten(1)
+
+
+def places(pool: str, positions: int) -> Tensor:
+    """Return which positions of a map ``points:K`` keeps: drawn once from a seed, the same for all samples."""
+    kind, _, number = pool.partition(":")
+    if kind != "points" or not number.isdecimal() or not 1 <= int(number) <= positions:
+        raise InvalidData(f"`pool` must be {POOLS} with K from 1 to {positions}, got {pool!r}")
+    drawn = torch.randperm(positions, generator=torch.Generator().manual_seed(0))[: int(number)]
+    return drawn.sort().values
 
 
 def layers_matching(named: Mapping[str, nn.Module], patterns: Sequence[str]) -> dict[str, nn.Module]:
@@ -68,7 +81,7 @@ def layers_matching(named: Mapping[str, nn.Module], patterns: Sequence[str]) -> 
 
 
 @contextlib.contextmanager
-def hooked(layers: Mapping[str, nn.Module], *, pool: Pool = "avg") -> Iterator[Recorder]:
+def hooked(layers: Mapping[str, nn.Module], *, pool: str = "avg") -> Iterator[Recorder]:
     """Record the layers while the body runs; the hooks are removed also when the body raises."""
     recorder = Recorder(pool)
     handles = [module.register_forward_hook(recorder.hook(name)) for name, module in layers.items()]
@@ -80,7 +93,7 @@ def hooked(layers: Mapping[str, nn.Module], *, pool: Pool = "avg") -> Iterator[R
 
 
 def capture(
-    network: nn.Module, batches: Iterable[Any], layers: Sequence[str], *, pool: Pool = "avg"
+    network: nn.Module, batches: Iterable[Any], layers: Sequence[str], *, pool: str = "avg"
 ) -> dict[str, xr.DataArray]:
     """Return the responses of layers of a network to batches of samples.
 
@@ -92,8 +105,9 @@ def capture(
         Tensors (sample, ...), or tuples whose first entry is one, as a DataLoader gives, in a fixed order.
     layers : sequence of str
         Names or patterns (``"layer3.*"``) of modules.
-    pool : {"avg", "max", "none"}
-        What is done to maps (sample, channel, height, width): averaged over space, maximum over space, flattened.
+    pool : str
+        What is done to maps (sample, channel, height, width): ``avg`` or ``max`` over space, ``none`` (flattened), or
+        ``points:K``, the same K positions of every map, drawn from a fixed seed.
 
     Returns
     -------

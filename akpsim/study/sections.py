@@ -200,15 +200,16 @@ class Capture(Section):
     k-th epoch.  `around_swaps` adds the epoch before each event, and the moment after it, before the batches of its
     epoch: for a swap at epoch 3 these are 2 and 2.5.  `populations` is how many points the trajectories of neuron
     populations have; 0 for none.  `weights` keeps the weights at the same epochs.  `compression` is how representations
-    are stored: `lossless`, `none`, `zstd` (smaller, opens in fewer programs) or `rounded` (to 10 bits of the mantissa, a
-    third of the size).
+    are stored: `lossless`, `none`, `zstd` (smaller, opens in fewer programs) or `rounded` (to 10 bits of the mantissa,
+    a third of the size).  `pool` is what is done to maps: `avg` or `max` over space, `none`, or `points:K` for the
+    same K places of every image.
     """
 
     layers: Annotated[tuple[str, ...], Field(min_length=1)] = ("dense_*", "logits")
     epochs: tuple[int, ...] = (0, -1)
     every: Count | None = None
     around_swaps: bool = False
-    pool: Literal["avg", "max", "none"] = "avg"
+    pool: Annotated[str, Field(pattern=r"^(avg|max|none|points:[1-9]\d*)$")] = "avg"
     populations: Annotated[int, Field(ge=0)] = 120
     weights: bool = False
     compression: Literal["lossless", "none", "zstd", "rounded"] = "lossless"
