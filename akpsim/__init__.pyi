@@ -23,6 +23,9 @@ from .errors import AkpsimError as AkpsimError
 from .features import FEATURE_SUFFIXES as FEATURE_SUFFIXES
 from .features import read_features as read_features
 from .karenina import anosim as anosim
+from .karenina import class_means as class_means
+from .karenina import correlation_graph as correlation_graph
+from .karenina import crisis as crisis
 from .karenina import disperse as disperse
 from .karenina import disperse_layers as disperse_layers
 from .karenina import disperse_on as disperse_on
@@ -30,6 +33,7 @@ from .karenina import disperse_without_readout as disperse_without_readout
 from .karenina import happiness as happiness
 from .karenina import permanova as permanova
 from .karenina import permdisp as permdisp
+from .karenina import read_attributes as read_attributes
 from .karenina import wd_star as wd_star
 from .karenina import without_readout as without_readout
 from .metrics import METRICS as METRICS

@@ -9,6 +9,7 @@ from typer.core import TyperGroup
 from akpsim.errors import AkpsimError
 
 from .compare import compare
+from .crisis import crisis
 from .data import data
 from .disperse import disperse
 from .fit_lv import fit_lv
@@ -42,6 +43,7 @@ app = typer.Typer(
 )
 
 app.command("compare")(compare)
+app.command("crisis")(crisis)
 app.command("disperse")(disperse)
 app.command("ordinate")(ordinate)
 

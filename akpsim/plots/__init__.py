@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from akpsim.plots.audit import plot_audit
+from akpsim.plots.crisis import plot_crisis
 from akpsim.plots.curves import plot_training_curves
 from akpsim.plots.dispersion import plot_dispersion, plot_layers
 from akpsim.plots.dynamics import plot_members, plot_populations, plot_profiles, plot_selection
@@ -33,6 +34,7 @@ PLOTS: Registry[Plot] = Registry(
         Plot("audit", plot_audit, "what each swap changed: gradient, loss and function"),
         Plot("history", plot_history, "accuracy over epochs, a line a member"),
         Plot("training_curves", plot_training_curves, "accuracy by optimizer and perturbation, with the swaps marked"),
+        Plot("crisis", plot_crisis, "correlations between attributes and variance of members over epochs"),
         Plot("dispersion", plot_dispersion, "distances of members to the centre of their group, with the verdict"),
         Plot("dispersion_layers", plot_layers, "the ratio of spreads at each layer"),
         Plot("ordination", plot_ordination, "members on the first two axes of an ordination"),

@@ -1,5 +1,7 @@
 """Draw dispersion: distances of members to the centre of their group, and the effect at each layer."""
 
+from textwrap import fill
+
 import numpy as np
 import xarray as xr
 from matplotlib.axes import Axes
@@ -38,8 +40,8 @@ def plot_dispersion(dispersion: xr.Dataset, *, ax: Axes | None = None) -> Axes:
     if len(colour) > 4:
         ax.tick_params(axis="x", labelrotation=30)
     ax.set_ylabel("distance to centre")
-    ax.set_ylim(bottom=0)
-    ax.set_title(dispersion.attrs["sentence"].replace("; ", "\n").replace(" (95%", "\n(95%"), fontsize=8)
+    ax.set_ylim(0, 1.08 * np.nanmax([dispersion.distance.max(), dispersion.center_distance_upper.max()]))
+    ax.set_title(fill(dispersion.attrs["sentence"], 70), fontsize=8)
     return ax
 
 

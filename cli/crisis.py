@@ -1,0 +1,68 @@
+"""`akpsim crisis`."""
+
+import json
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+import akpsim
+
+from .arguments import Json, Layer, Out, run_of
+from .matrices import Permutations, Seed, plain
+
+
+def crisis(
+    source: Annotated[
+        Path | None,
+        typer.Argument(
+            metavar="[RUN | TABLE.csv]",
+            help="A run, or a table with the columns member, epoch and one an attribute. By default the newest run.",
+            show_default=False,
+        ),
+    ] = None,
+    by: Annotated[str | None, typer.Option(help="Coordinate, or column, that groups the members.")] = None,
+    layer: Layer = None,
+    threshold: Annotated[float, typer.Option(help="Least correlation that counts.")] = 0.5,
+    permutations: Permutations = 499,
+    bootstrap: Annotated[int, typer.Option(help="Resamples of members, for the intervals.")] = 499,
+    seed: Seed = 0,
+    out: Out = None,
+    as_json: Json = False,
+) -> None:
+    """Follow correlations between attributes and the variance of members over training.
+
+    The attributes of a run are the mean activities of a layer on the images of each class.
+
+    **Examples**
+
+        akpsim crisis runs/digits --by stress
+
+        akpsim crisis recalls.csv --by family -o crisis.nc
+    """
+    table, folder = _table(source, layer, by)
+    found = akpsim.crisis(table, by, threshold=threshold, permutations=permutations, bootstrap=bootstrap, seed=seed)
+    path = akpsim.save(found, out or folder / f"crisis{'-' + by if by else ''}.nc")
+    typer.echo(json.dumps({"path": str(path), **plain(found)}) if as_json else "\n".join([*_text(found), str(path)]))
+
+
+def _table(source: Path | None, layer: str | None, by: str | None) -> tuple[Any, Path]:
+    """Return a table (member, epoch, attribute) and the folder where results go."""
+    if source is not None and source.suffix == ".csv":
+        return akpsim.read_attributes(source, by=by), Path()
+    run = run_of(None if source is None else [source])
+    return akpsim.class_means(run, layer), Path(run.path) / "analysis"
+
+
+def _text(found: Any) -> list[str]:
+    lines = []
+    for group in found.group.values:
+        own = found.sel(group=group)
+        last = own.isel(epoch=-1)
+        lines.append(
+            f"{group!s:16} n = {int(own['size'])}  epoch {float(last.epoch):g}: G {float(last.G):.2f} "
+            f"({float(last.G_lower):.2f} to {float(last.G_upper):.2f}), by chance {float(last.G_null):.2f}; "
+            f"variance x {2.718281828 ** float(last.log_variance_change):.2f} since epoch {float(own.epoch[0]):g}; "
+            f"{last.phase.item()}; trend of G {float(own.G_slope):+.3g} an epoch, p = {float(own.p_trend):.3g}"
+        )
+    return lines
