@@ -191,6 +191,14 @@ def test_missing_parts_are_dealt_group_by_group_and_class_by_class():
         complete_split(np.array(["tset"]), np.array([0]), np.array([0]), seed=0)
 
 
+def test_dealing_missing_parts_hides_no_leak():
+    split = np.array(["train", "test"] * 4 + ["validation"])
+    groups = np.array([0, 0, 1, 1, 2, 2, 3, 3, 4])  # each pair is in both parts
+    parts = complete_split(split, np.zeros(9, int), groups, seed=0)
+    assert (parts[split == "train"] == "train").all()
+    assert sorted(parts[split == "test"]) == ["probe", "probe", "test", "test"]
+
+
 def test_classes_can_be_renamed_joined_and_left_out():
     pixels = np.arange(6 * 4, dtype=np.uint8).reshape(6, 2, 2, 1)
     images = Images(pixels, np.array([0, 1, 2, 3, 1, 2]), ("a", "b", "c", "d"), np.array(list("uvwxyz")))

@@ -154,10 +154,11 @@ def test_planes_of_a_czi_file_are_those_that_zeiss_library_wrote(kind):
     np.testing.assert_array_equal(planes_of(REFERENCE / f"pylibczirw_6_1_{kind}.czi"), CZI_PLANES)
 
 
-def test_colours_of_a_czi_file_are_red_green_blue():
+@pytest.mark.parametrize(("kind", "shape"), [("bgr", (6, 4, 3)), ("bgr_zstd1", (16, 12, 3))])
+def test_colours_of_a_czi_file_are_red_green_blue(kind, shape):
     pytest.importorskip("czifile")
-    expected = np.arange(72).reshape(6, 4, 3).transpose(2, 0, 1)
-    np.testing.assert_array_equal(planes_of(REFERENCE / "pylibczirw_6_1_bgr.czi")[:, 0], expected)
+    expected = (np.arange(np.prod(shape)) % 251).reshape(shape).transpose(2, 0, 1)
+    np.testing.assert_array_equal(planes_of(REFERENCE / f"pylibczirw_6_1_{kind}.czi")[:, 0], expected)
 
 
 def test_a_czi_file_cut_short_is_refused_or_whole(tmp_path):
