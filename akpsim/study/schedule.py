@@ -2,7 +2,7 @@
 
 from typing import Any, Literal
 
-from pydantic import model_validator
+from pydantic import Field, model_validator
 
 from akpsim.errors import InvalidStudy
 from akpsim.study.section import Count, Fraction, Section
@@ -66,7 +66,7 @@ class PerturbationSpec(Section):
     name: str
     optimizer_state: Literal["keep", "reset"] = "keep"
     schedule: Schedule = Schedule()
-    options: dict[str, Any] = {}
+    options: dict[str, Any] = Field(default_factory=dict)
 
     @model_validator(mode="before")
     @classmethod

@@ -47,7 +47,7 @@ class Data(Section):
     path: str | None = None
     image_size: Annotated[int, Field(ge=8)] | None = None
     class_map: dict[str, str] | None = None
-    options: dict[str, Any] = {}
+    options: dict[str, Any] = Field(default_factory=dict)
     split: Split = Split()
     seed: int = 0
 
