@@ -2,6 +2,8 @@ from .classification import classification_table as classification_table
 from .comparing import as_distance as as_distance
 from .comparing import between_families as between_families
 from .comparing import compare as compare
+from .comparing import noise_ceiling as noise_ceiling
+from .comparing import significance as significance
 from .curves import training_curves as training_curves
 from .dynamics import FORMS as FORMS
 from .dynamics import bootstrap_lotka_volterra as bootstrap_lotka_volterra

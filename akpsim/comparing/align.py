@@ -1,7 +1,7 @@
 """Bring representations into one form: named, with the same samples in the same order, read only when sliced."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -44,14 +44,34 @@ class Aligned:
         """Number of samples."""
         return int(self.sources[0].shape[0])
 
+    def take(self, rows: np.ndarray) -> "Aligned":
+        """Return the same representations of some of the samples."""
+        samples = None if self.samples is None else tuple(self.samples[row] for row in rows.tolist())
+        return replace(self, sources=tuple(Taken(source, rows) for source in self.sources), samples=samples)
+
     def load(self, index: int, rows: slice = slice(None)) -> Array:
         """Return some samples of one representation as an array in memory, in floating point."""
         source = self.sources[index]
-        block = source if rows == slice(None) else source[rows]
+        block = source if rows == slice(None) and not isinstance(source, Taken) else source[rows]
         return floating(block.compute() if hasattr(block, "compute") else block)
 
 
-def align(representations: Any) -> Aligned:
+class Taken:
+    """Some rows of an array, taken when they are read."""
+
+    ndim = 2
+
+    def __init__(self, source: Any, rows: np.ndarray) -> None:
+        self.source, self.rows = source, rows
+        self.shape = (len(rows), *source.shape[1:])
+        self.dtype = source.dtype
+
+    def __getitem__(self, key: Any) -> Any:
+        """Return the rows that `key` names among those taken."""
+        return self.source[self.rows[key]]
+
+
+def align(representations: Any, *, axis: str = "member") -> Aligned:
     """Bring representations of any accepted form into one.
 
     Parameters
@@ -61,6 +81,9 @@ def align(representations: Any) -> Aligned:
         mapping from names to arrays (sample, neuron); or a sequence of such arrays.  Arrays may be DataArrays with
         sample ids, which are then matched, numpy arrays or torch tensors.
 
+    axis : str
+        What the entries of a mapping or a sequence are.
+
     Raises
     ------
     MisalignedSamples
@@ -69,12 +92,12 @@ def align(representations: Any) -> Aligned:
     if isinstance(representations, xr.DataArray):
         return _of_array(representations)
     if isinstance(representations, Mapping):
-        return _of_mapping({str(name): array for name, array in representations.items()})
+        return _of_mapping({str(name): array for name, array in representations.items()}, axis)
     if isinstance(representations, Sequence) or (hasattr(representations, "ndim") and representations.ndim == 3):
         named = {str(getattr(array, "name", None) or index): array for index, array in enumerate(representations)}
         if len(named) < len(representations):
             named = {str(index): array for index, array in enumerate(representations)}
-        return _of_mapping(named)
+        return _of_mapping(named, axis)
     raise MisalignedSamples(
         "representations must be a DataArray (member, sample, neuron), a mapping or a list of arrays (sample, neuron), "
         f"got {type(representations).__name__}"
@@ -105,7 +128,7 @@ def _of_array(array: xr.DataArray) -> Aligned:
     )
 
 
-def _of_mapping(named: dict[str, Any]) -> Aligned:
+def _of_mapping(named: dict[str, Any], axis: str) -> Aligned:
     if not named:
         raise MisalignedSamples("there is nothing to compare: no representation was given")
     first, known, expected = next(iter(named)), None, -1
@@ -125,7 +148,7 @@ def _of_mapping(named: dict[str, Any]) -> Aligned:
         elif known is not None and ids is not None and ids != known:
             source = source[_order(known, ids, first, name)]
         sources.append(source)
-    return Aligned("member", tuple(named), tuple(sources), known)
+    return Aligned(axis, tuple(named), tuple(sources), known)
 
 
 def _ids(array: xr.DataArray, name: str) -> tuple[Any, ...] | None:

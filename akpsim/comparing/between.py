@@ -42,17 +42,7 @@ def between_families(similarity: xr.DataArray | xr.Dataset, *, by: str = "family
         If the members have no such coordinate.
     """
     in_range(level, "level", 0, 1)
-    if isinstance(similarity, xr.Dataset):
-        similarity = similarity["similarity"].assign_attrs(similarity.attrs)
-    axis = str(similarity.dims[0])
-    if by not in similarity.coords or similarity[by].dims != (axis,):
-        known = [str(name) for name in similarity.coords if similarity[name].dims == (axis,) and name != axis]
-        raise (
-            unknown_name(f"coordinate of {axis}", by, known)
-            if known
-            else UnknownName(f"the {axis}s of this matrix have no coordinate {by!r} to group them by")
-        )
-    groups = similarity[by].to_numpy()
+    similarity, groups = groups_of(similarity, by)
     names = list(dict.fromkeys(groups.tolist()))
     seeds = similarity["seed"].to_numpy() if "seed" in similarity.coords and similarity["seed"].dims else None
     shape = (len(names), len(names))
@@ -71,6 +61,19 @@ def between_families(similarity: xr.DataArray | xr.Dataset, *, by: str = "family
         coords={by: names, f"other_{by}": names},
         attrs=attrs,
     )
+
+
+def groups_of(similarity: xr.DataArray | xr.Dataset, by: str) -> tuple[xr.DataArray, np.ndarray]:
+    """Return the matrix, and the group of each of its rows under a coordinate's name."""
+    if isinstance(similarity, xr.Dataset):
+        similarity = similarity["similarity"].assign_attrs(similarity.attrs)
+    axis = str(similarity.dims[0])
+    if by not in similarity.coords or similarity[by].dims != (axis,):
+        known = [str(name) for name in similarity.coords if similarity[name].dims == (axis,) and name != axis]
+        if known:
+            raise unknown_name(f"coordinate of {axis}", by, known)
+        raise UnknownName(f"the {axis}s of this matrix have no coordinate {by!r} to group them by")
+    return similarity, similarity[by].to_numpy()
 
 
 def _cell(

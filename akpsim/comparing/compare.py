@@ -23,6 +23,7 @@ def compare(
     metric: str | Metric = "cka",
     undefined: Literal["nan", "raise"] = "nan",
     memory: int | str | None = None,
+    axis: str = "member",
     progress: bool = False,
     **parameters: Any,
 ) -> xr.DataArray:
@@ -41,6 +42,8 @@ def compare(
     memory : int or str, optional
         Most bytes to use over the representations themselves, such as ``"2GiB"``; representations of a run are then
         read as they are needed.  Kept by metrics that are alignments of linear Gram matrices.
+    axis : str
+        What the entries of a mapping or sequence are: ``"member"``, ``"layer"`` or ``"epoch"``.
     progress : bool
         Show on standard error how far the work is.
     **parameters
@@ -61,12 +64,12 @@ def compare(
     """
     found = METRICS[metric] if isinstance(metric, str) else metric
     arguments = found.arguments(parameters)
-    aligned = align(representations)
+    aligned = align(representations, axis=axis)
     if len(aligned) < 2:
         raise AkpsimError(f"a comparison needs at least two representations, got {len(aligned)}")
     if aligned.n < found.smallest:
         raise UndefinedMetric(f"{found.name} is undefined below {found.smallest} samples, got {aligned.n}")
-    every = _by_products if found.products else _by_points
+    every = by_products if found.products else by_points
     values, reasons = every(found, aligned, arguments, in_bytes(memory), progress)
     raise_if_useless(values, reasons, strict=undefined == "raise")
     return labelled(values, aligned, found, arguments, reasons)
@@ -80,7 +83,7 @@ def raise_if_useless(values: np.ndarray, reasons: dict[str, str], *, strict: boo
         raise UndefinedMetric(f"{name}: {reason}")
 
 
-def _by_products(
+def by_products(
     metric: Metric, aligned: Aligned, arguments: dict[str, Any], memory: int | None, progress: bool
 ) -> tuple[np.ndarray, dict[str, str]]:
     """Return all alignments of linear Gram matrices, and the reasons for those that have no value."""
@@ -106,7 +109,7 @@ def alignments(products: Products, metric: Metric, without: set[int]) -> tuple[n
     return inner / np.sqrt(np.outer(squares, squares)), dict.fromkeys(np.flatnonzero(flat).tolist(), reason)
 
 
-def _by_points(
+def by_points(
     metric: Metric, aligned: Aligned, arguments: dict[str, Any], memory: int | None, progress: bool
 ) -> tuple[np.ndarray, dict[str, str]]:
     """Return the scores of all pairs of points, and the reasons for those that have none."""

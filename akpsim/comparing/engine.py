@@ -103,6 +103,8 @@ def linear_products(
             except UndefinedMetric as error:
                 reasons[index] = str(error)
     found = multiply(work, set(reasons)) if again else found
+    absent = list(reasons)
+    found.off[absent, :] = found.off[:, absent] = found.diagonal[absent] = 0.0
     return replace(found, eps=float(xp.finfo(dtype).eps)), reasons
 
 
