@@ -1,0 +1,70 @@
+"""Pictures draw what the result says: positions, labels and legends are read back, never pixels."""
+
+import matplotlib.pyplot as plt
+import numpy as np
+import pytest
+
+from akpsim import AkpsimError
+from akpsim.plots import PLOTS
+from akpsim.plots.audit import plot_audit
+from akpsim.plots.axes import PALETTE, STRESS_COLOURS, colours, save_figure
+from akpsim.plots.draw import draw_run
+from akpsim.plots.history import plot_history
+
+
+@pytest.fixture(autouse=True)
+def _close_figures():
+    yield
+    plt.close("all")
+
+
+def legend_of(axes):
+    return [text.get_text() for text in axes[0].figure.legends[0].get_texts()]
+
+
+def test_accuracy_curves_have_a_line_a_member_and_a_mean_a_family(tiny_run):
+    history = tiny_run.history
+    left, right = plot_history(history)
+    assert (left.get_title(), right.get_title()) == ("training", "validation")
+    assert (left.get_xlabel(), left.get_ylabel()) == ("epoch", "accuracy")
+    thin, thick = ([line for line in right.lines[:-1] if (line.get_linewidth() > 1) == bold] for bold in (False, True))
+    assert np.array_equal([line.get_ydata() for line in thin], history.validation_accuracy.values)
+    mean = history.validation_accuracy.values.reshape(2, 2, -1).mean(1)
+    assert np.allclose([line.get_ydata() for line in thick], mean)
+    assert legend_of([left]) == ["baseline (n = 2)", "noisy (n = 2)", "majority class"]
+
+
+def test_the_audit_shows_families_with_events_only_at_their_epochs(tiny_run):
+    audit = tiny_run.audit
+    axes = plot_audit(audit)
+    (points,) = axes[0].collections
+    noisy = audit.sel(member=audit.family == "noisy")
+    assert np.allclose(points.get_offsets(), np.c_[noisy.epoch.values.ravel(), noisy.gradient_cosine.values.ravel()])
+    assert legend_of(axes) == ["noisy"]
+
+
+def test_stress_levels_have_their_own_colours_and_colours_differ():
+    assert colours(["severe", "none"]) == {key: STRESS_COLOURS[key] for key in ("severe", "none")}
+    assert len(set(colours([f"family {n}" for n in range(len(PALETTE))]).values())) == len(PALETTE)
+
+
+def test_every_figure_of_a_run_is_saved_in_its_folder(tiny_run, tmp_path):
+    paths = draw_run(tiny_run, tmp_path, suffix="svg")
+    assert {"history.svg", "audit.svg"} <= {path.name for path in paths}
+    assert all(path.read_text().startswith("<?xml") for path in paths)
+
+
+def test_a_figure_of_an_unknown_format_is_refused(tiny_run, tmp_path):
+    with pytest.raises(AkpsimError, match=r"a figure is saved as .png, .pdf or .svg, got 'history.bmp'"):
+        draw_run(tiny_run, tmp_path, suffix="bmp")
+    assert not list(tmp_path.iterdir())
+
+
+def test_saving_closes_the_figure(tmp_path):
+    ax = plt.subplots()[1]
+    save_figure(ax, tmp_path / "a.png")
+    assert not plt.get_fignums()
+
+
+def test_every_plot_says_what_it_shows():
+    assert all(plot.summary and callable(plot.draw) for plot in PLOTS.values())
