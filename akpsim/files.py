@@ -2,6 +2,7 @@
 
 import contextlib
 import errno
+import functools
 import glob
 import json
 import os
@@ -29,7 +30,7 @@ def temporary_name(path: Path) -> Path:
 
     It keeps the suffix, so that writers which choose a format by suffix choose the same one.
     """
-    return path.with_name(f".{path.stem}.{_machine()}-{os.getpid()}-{secrets.token_hex(4)}{TEMPORARY}{path.suffix}")
+    return path.with_name(f".{path.stem}.{machine()}-{os.getpid()}-{secrets.token_hex(4)}{TEMPORARY}{path.suffix}")
 
 
 def remove_leftovers(folder: Path, stem: str = "*") -> int:
@@ -45,16 +46,18 @@ def remove_leftovers(folder: Path, stem: str = "*") -> int:
     return removed
 
 
-def _is_leftover(path: Path, machine: str, process: int) -> bool:
-    if machine == _machine():
+def _is_leftover(path: Path, owner: str, process: int) -> bool:
+    if owner == machine() and is_running(process) is not None:
         return not is_running(process)
     with contextlib.suppress(OSError):
         return time.time() - path.stat().st_mtime > ABANDONED
     return False
 
 
-def is_running(process: int) -> bool:
-    """Say whether a process of this machine is alive."""
+def is_running(process: int) -> bool | None:
+    """Say whether a process of this machine is alive; None where that cannot be asked without harm."""
+    if os.name != "posix":
+        return None
     try:
         os.kill(process, 0)
     except ProcessLookupError:
@@ -64,8 +67,14 @@ def is_running(process: int) -> bool:
     return True
 
 
-def _machine() -> str:
-    return f"{zlib.crc32(socket.gethostname().encode()):08x}"
+@functools.cache
+def machine() -> str:
+    """Return eight digits for this machine, or this container: where the same number is the same process."""
+    try:
+        space = str(Path("/proc/self/ns/pid").readlink())
+    except OSError:
+        space = ""
+    return f"{zlib.crc32((socket.gethostname() + space).encode()):08x}"
 
 
 @contextlib.contextmanager

@@ -81,9 +81,9 @@ def test_running_again_trains_only_what_is_missing(tiny_run, tiny_study, tmp_pat
 def test_a_run_killed_in_the_middle_and_started_again_equals_one_that_was_not(tiny_run, tiny_study, tmp_path):
     (tmp_path / "tiny.toml").write_text(tiny_study.to_toml())
     out = tmp_path / "run"
-    command = [sys.executable, "-m", "akpsim_cli.main", "train-family", str(tmp_path / "tiny.toml"), "--out", str(out)]
+    command = [sys.executable, "-m", "akpsim_cli", "train-family", str(tmp_path / "tiny.toml"), "--out", str(out)]
     process = subprocess.Popen(command, stderr=subprocess.DEVNULL, stdout=subprocess.DEVNULL)
-    while process.poll() is None and not list(out.glob("members/*.nc")):
+    while process.poll() is None and not list(out.glob("members/[!.]*.nc")):
         time.sleep(0.01)
     process.send_signal(signal.SIGKILL)
     process.wait()

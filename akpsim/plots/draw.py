@@ -33,5 +33,5 @@ def draw_run(run: Run, folder: Path | None = None, *, by: str | None = None, suf
     if "gradient_cosine" in (audit := run.audit):
         made["audit"] = audit
     made |= {f"training_curves-{group}": curves for group, curves in training_curves(run).items()}
-    made |= {result.stem: open_result(result) for result in sorted((run.path / "analysis").glob("*.nc"))}
+    made |= {result.stem: open_result(result) for result in sorted((run.path / "analysis").glob("[!.]*.nc"))}
     return [draw(result, folder / f"{name}.{suffix}", by=by) for name, result in made.items()]

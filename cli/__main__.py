@@ -1,0 +1,5 @@
+"""`python -m akpsim_cli` is `akpsim`."""
+
+from .main import app
+
+app()
