@@ -92,7 +92,9 @@ def test_every_perturbation_resumes_bit_for_bit(name, tmp_path):
 )
 def test_an_optimizer_resumes_bit_for_bit(optimizer, flavour, tmp_path):
     swap = {"name": "swap_activation", "at": [2, 4], "optimizer_state": "reset"}
-    study = study_of([swap], every=2, training__optimizer=optimizer, training__flavour=flavour)
+    study = study_of(
+        [swap], every=2, capture__around_swaps=True, training__optimizer=optimizer, training__flavour=flavour
+    )
     train(study, tmp_path / "whole")
     train(study, tmp_path / "run", stop=3)
     assert train(study, tmp_path / "run")[0] == 2
