@@ -108,9 +108,10 @@ def test_the_folder_is_the_users_own(monkeypatch, tmp_path):
     assert cache_folder().parts[-2:] == ("akpsim", "features")
 
 
-def test_pixels_have_features_too(tmp_path):
+def test_pixels_have_features_too_and_leave_nothing_on_disk(tmp_path):
     images = some_images()
     pixels = build_trunk(Network(), images=images, generator=torch.Generator())
     found = cached_features(pixels, images, cache=tmp_path)
     assert found.shape == (40, 32 * 32 * 3)
     assert found.max() <= 1
+    assert not list(tmp_path.iterdir())

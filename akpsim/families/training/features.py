@@ -77,6 +77,8 @@ def cached_features(
     if augmented:
         raise InvalidStudy(f"features of {trunk.name} cannot be cached: augmented images differ in each epoch")
     array = images.images if isinstance(images, Images) else images
+    if trunk.name == "none":
+        return compute_features(trunk, array)  # pixels need no trunk, and no copy on disk
     key = features_key(trunk, array)
     path = (cache or cache_folder()) / f"{trunk.name}-{key}.safetensors"
     found = _read(path, key=key, shape=(len(array), trunk.features))
