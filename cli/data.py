@@ -69,10 +69,10 @@ def stack(
     for row in rows:
         counts[row["label"]] = counts.get(row["label"], 0) + 1
     said = ", ".join(f"{label} {count}" for label, count in counts.items() if label)
-    typer.echo(f"{target}: {len(rows)} images{': ' + said if said else ''}")
+    typer.echo(f"{target}: {len(rows)} image{'s' * (len(rows) != 1)}{': ' + said if said else ''}")
     dark = [row["path"] for row in rows if flat_channel(row)]
     if dark:
-        typer.echo(f"{len(dark)} images have a channel without contrast, which is drawn black, the first {dark[0]}")
+        typer.echo(f"a channel without contrast is drawn black in {len(dark)} of them, first in {dark[0]}")
     typer.echo(f"look at {target / 'contact_sheet.png'}; what was done to each is in {target / 'manifest.csv'}")
 
 

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from akpsim.errors import InvalidData
+from akpsim.errors import AkpsimError, InvalidData
 from akpsim.families.datasets.folder import load_folder
 from akpsim.study import Data
 
@@ -146,6 +146,8 @@ def test_one_class_no_class_or_no_folder_is_refused(tmp_path):
     )
     with pytest.raises(InvalidData, match="does not exist"):
         load(tmp_path / "absent")
+    with pytest.raises(AkpsimError, match="unknown option of the data set 'folder': 'size'"):
+        load_folder(Data(name="folder", path=str(tmp_path), options={"size": 3}))
     with pytest.raises(InvalidData, match="needs `path`"):
         load_folder(Data(name="folder"))
 

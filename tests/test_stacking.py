@@ -16,6 +16,7 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from akpsim.errors import AkpsimError, InvalidData, StoreError
+from akpsim.families.datasets import DATASETS
 from akpsim.families.datasets.folder import load_folder
 from akpsim.families.datasets.microscopy import stack_of
 from akpsim.families.datasets.projection import image_of
@@ -70,6 +71,33 @@ def test_classes_names_and_pixels(scans, tmp_path):
         "tumour ü",
     ]
     assert load_folder(Data(name="folder", path=str(tmp_path / "out"))).classes == ("healthy", "tumour ü")
+
+
+def test_the_manifest_is_a_data_set_too(scans, tmp_path):
+    stack_folder(scans, tmp_path / "out")
+    listed = DATASETS["manifest"].load(Data(name="manifest", path=str(tmp_path / "out" / "manifest.csv")))
+    foldered = load_folder(Data(name="folder", path=str(tmp_path / "out")))
+    assert listed.ids.tolist() == foldered.ids.tolist()
+    np.testing.assert_array_equal(listed.labels, foldered.labels)
+
+
+def test_a_channel_without_contrast_is_drawn_black_and_named(tmp_path):
+    empty = planes(0)
+    empty[1] = 100
+    write(tmp_path / "scans" / "a" / "x.tif", empty)
+    result = CliRunner().invoke(app, ["data", "stack", str(tmp_path / "scans"), str(tmp_path / "out")])
+    assert "a channel without contrast is drawn black in 1 of them, first in a/x.png" in result.stdout
+    image = np.asarray(Image.open(tmp_path / "out" / "a" / "x.png"))
+    assert image[..., 1].max() == 255
+    assert image[..., 0].max() == 0
+
+
+def test_black_and_white_planes_are_stacked(tmp_path):
+    mask = planes(0) > 3000
+    tifffile.imwrite(tmp_path / "mask.tif", mask, metadata={"axes": "CZYX"}, photometric="minisblack")
+    rows = stack_folder(tmp_path / "mask.tif", tmp_path / "out", Recipe(percentiles=(0, 100)))
+    image = np.asarray(Image.open(tmp_path / "out" / rows[0]["path"]))
+    np.testing.assert_array_equal(image[..., 1] == 255, mask[0].any(axis=0))
 
 
 def test_the_manifest_says_what_was_done_and_to_what(scans, tmp_path):
@@ -188,6 +216,9 @@ def test_input_that_cannot_be_used_is_said_in_a_sentence(scans, tmp_path):
     assert fault(scans, tmp_path / "out", Recipe(percentiles=(99, 1))).startswith("`--percentiles` must be")
     assert fault(scans, tmp_path / "out", Recipe(colours=("green",))) == "2 channels need 2 colours, got 1: green"
     assert fault(scans, tmp_path / "out", Recipe(contrast="every"), error=AkpsimError).startswith("unknown `contrast`")
+    assert fault(scans, tmp_path / "out", Recipe(projection="sum", contrast="type")) == (
+        "`--contrast type` is for the projections max and mean, got sum"
+    )
     assert fault(scans, tmp_path / "out", file_format="gif", error=AkpsimError).startswith("unknown `format` 'gif'")
     write(scans / "loose.tif", planes(1))
     assert fault(scans, tmp_path / "out") == "IN/loose.tif lies beside the folders of the classes; move it into one"

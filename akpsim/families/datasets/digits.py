@@ -3,11 +3,13 @@
 import numpy as np
 
 from akpsim.families.datasets.images import Dataset, Images
+from akpsim.families.datasets.options import options_of
 from akpsim.study import Data
 
 
 def load(data: Data) -> Images:
     """Return the digits with pixels scaled to [0, 1] and ids by their place in scikit-learn's table."""
+    options_of(data, {})
     from sklearn.datasets import load_digits  # imports scipy.stats: seconds and 100 MB that other data do not need
 
     bunch = load_digits()

@@ -60,9 +60,11 @@ def near_pairs(fingerprints: np.ndarray) -> list[tuple[int, int]]:
     for turned in turns(fingerprints) if count <= TURNED_LIMIT else [fingerprints]:
         other, other_beyond = turned.reshape(count, -1), unit((turned - mean).reshape(count, -1))
         for start in range(0, count, BLOCK):
-            rows = slice(start, start + BLOCK)
-            alike = (plain[rows] @ other.T >= ALIKE) & (beyond[rows] @ other_beyond.T >= ALIKE_BEYOND_THE_MEAN)
-            found.update((start + int(i), int(j)) for i, j in np.argwhere(alike) if start + i < j)
+            rows, later = slice(start, start + BLOCK), slice(start, None)
+            alike = np.triu(plain[rows] @ other[later].T >= ALIKE, k=1)
+            if alike.any():
+                alike &= beyond[rows] @ other_beyond[later].T >= ALIKE_BEYOND_THE_MEAN
+            found.update((start + int(i), start + int(j)) for i, j in np.argwhere(alike))
     return sorted(found)
 
 

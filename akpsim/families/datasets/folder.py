@@ -8,6 +8,7 @@ import numpy as np
 from akpsim.errors import InvalidData
 from akpsim.families.datasets.given import PART_NAMES, complete_split, with_class_map
 from akpsim.families.datasets.images import SYNTHETIC_NOTE, Dataset, Images
+from akpsim.families.datasets.options import options_of
 from akpsim.families.datasets.pictures import SUFFIXES, is_picture, read_pictures
 from akpsim.study import Data
 
@@ -34,6 +35,7 @@ def load_folder(data: Data) -> Images:
         If the folder has fewer than two classes, a class has fewer than two images, an image is damaged, or sizes
         differ.
     """
+    options_of(data, {})
     if data.path is None:
         raise InvalidData("the data set 'folder' needs `path`, a folder with one sub-folder a class")
     root = Path(data.path).expanduser()

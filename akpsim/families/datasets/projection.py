@@ -53,7 +53,8 @@ def project(stack: Stack, method: str = "max") -> np.ndarray:
         raise unknown_name("projection", method, PROJECTIONS)
     if method == "std" and stack.layers == 1:
         raise InvalidData(f"{stack.name} has one layer, whose standard deviation is zero; project by max")
-    dtype = stack.dtype if method == "max" else np.dtype(float)
+    kind = np.dtype(np.uint8) if stack.dtype == bool else stack.dtype  # yes and no have no percentiles
+    dtype = kind if method == "max" else np.dtype(float)
     result: np.ndarray = np.zeros((stack.channels, stack.height, stack.width), dtype)
     deviation = np.zeros_like(result) if method == "std" else None
     for layer in range(stack.layers):

@@ -19,7 +19,7 @@ from akpsim.errors import InvalidData
 from akpsim.families.datasets.contact_sheet import write_contact_sheet
 from akpsim.families.datasets.images import SYNTHETIC_NOTE
 from akpsim.families.datasets.microscopy import SUFFIXES, Stack, open_stack
-from akpsim.families.datasets.projection import coloured, colours_for, project, stretched, value_range
+from akpsim.families.datasets.projection import PROJECTIONS, coloured, colours_for, project, stretched, value_range
 from akpsim.files import atomic_folder
 from akpsim.progress import Progress
 
@@ -214,6 +214,9 @@ def joined(stacks: Sequence[Stack]) -> Stack:
 def surveyed(jobs: Sequence[Job], recipe: Recipe, *, mixed: bool) -> Recipe:
     """Read all headers; return the recipe with the colours settled, or say what does not agree."""
     value_range(np.zeros(1), recipe.percentiles)
+    one_of(recipe.projection, "projection", PROJECTIONS)
+    if recipe.contrast == "type" and recipe.projection in ("sum", "std"):
+        raise InvalidData(f"`--contrast type` is for the projections max and mean, got {recipe.projection}")
     first: tuple[str, str, int] | None = None
     for job in jobs:
         with open_job(job, recipe) as stack:
