@@ -2,8 +2,11 @@ from .classification import classification_table as classification_table
 from .comparing import as_distance as as_distance
 from .comparing import between_families as between_families
 from .comparing import compare as compare
+from .comparing import compare_over as compare_over
+from .comparing import compare_within as compare_within
 from .comparing import noise_ceiling as noise_ceiling
 from .comparing import significance as significance
+from .comparing import similarity_pairs as similarity_pairs
 from .curves import training_curves as training_curves
 from .dynamics import FORMS as FORMS
 from .dynamics import bootstrap_lotka_volterra as bootstrap_lotka_volterra

@@ -8,104 +8,103 @@ from typing import Annotated, Any
 import typer
 
 import akpsim
+from akpsim.errors import AkpsimError
 
-from .arguments import Epoch, Json, Layer, Out, RunOrFiles, representations_of, run_of
+from .arguments import Json, Layer, Out, RunOrFiles, run_of
+from .similarity_text import report, text
 
 
 def compare(
     sources: RunOrFiles = None,
     metric: Annotated[str, typer.Option(help="See `akpsim list metrics`.")] = "cka",
     debiased: Annotated[bool, typer.Option("--debiased", help="The debiased form of the metric.")] = False,
+    param: Annotated[list[str] | None, typer.Option(help="An argument of the metric, as NAME=VALUE.")] = None,
     layer: Layer = None,
-    epoch: Epoch = -1,
+    epoch: Annotated[str, typer.Option(help="A captured epoch; negative counts from the last; or all.")] = "-1",
+    member: Annotated[
+        str | None, typer.Option(help="Compare all layers, or all epochs, of this member with each other.")
+    ] = None,
     by: Annotated[str, typer.Option(help="Coordinate that groups the members.")] = "family",
+    permutations: Annotated[int, typer.Option(help="Random orders of the samples for p-values.")] = 0,
+    resamples: Annotated[int, typer.Option(help="Random halves of the samples for an interval.")] = 0,
+    null: Annotated[bool, typer.Option("--null", help="Add z, relative to samples in random order.")] = False,
+    memory: Annotated[
+        str | None, typer.Option(help="Most memory to use over the representations, as 2GiB.", show_default=False)
+    ] = None,
+    pairs: Annotated[bool, typer.Option("--pairs", help="Save one row a pair instead of the matrix.")] = False,
     out: Out = None,
     as_json: Json = False,
 ) -> None:
     """Compare every pair of members of a run, or of feature files, and save the matrix.
 
+    `--layer all` and `--epoch all` compare the members at each; with `--member` that member's layers or epochs are
+    compared with each other.
+
     **Examples**
 
         akpsim compare runs/digits --metric cka --layer dense_1
 
+        akpsim compare runs/digits --layer all
+
+        akpsim compare runs/digits --layer all --member baseline-0
+
         akpsim compare a.npy b.npy c.csv --metric cka --debiased -o similarity.nc
     """
     run = run_of(sources)
-    representations = representations_of(sources, layer=layer, epoch=epoch)
     name = metric if not debiased or metric.endswith("_debiased") else f"{metric}_debiased"
-    similarity = akpsim.compare(
-        representations, metric=name, undefined="raise" if run is None else "nan", progress=not as_json
-    )
-    path = akpsim.save(similarity, out or _default(run, similarity))
-    table = akpsim.between_families(similarity, by=by) if by in similarity.coords else None
-    typer.echo(json.dumps(_report(path, similarity, table)) if as_json else _text(path, similarity, table))
-
-
-def _default(run: Any, similarity: Any) -> Path:
-    """Return where a result goes that nobody named a place for."""
-    if run is None:
-        return Path("similarity.nc")
-    layer = re.sub(r"[^\w.-]", "_", str(similarity.coords["layer"].item()))
-    return Path(run.path) / "analysis" / f"similarity-{similarity.attrs['metric']}-{layer}.nc"
-
-
-def _report(path: Path, similarity: Any, table: Any) -> dict[str, Any]:
-    """Return what the text says as plain values; NaN becomes null."""
-    rows = [] if table is None else [{**cell, "mean": cell["mean"]} for cell in _cells(table)]
-    return {
-        "path": str(path),
-        "metric": similarity.attrs["metric"],
-        "members": list(map(str, similarity[similarity.dims[0]].values)),
-        "n": similarity.attrs["n"],
-        "similarity": [[_number(value) for value in row] for row in similarity.values],
-        "undefined": json.loads(similarity.attrs.get("undefined", "{}")),
-        "families": rows,
-    }
-
-
-def _cells(table: Any) -> list[dict[str, Any]]:
-    """Return the table's cells on and below the diagonal: those within families, then those between."""
-    names = list(table[table.attrs["by"]].values)
-    keys = ("mean", "mean_lower", "mean_upper", "pairs", "same_seed", "same_seed_pairs")
-    cells = [
-        {"family": str(one), "other": str(two), **{key: _number(table[key].values[i, j]) for key in keys}}
-        for i, one in enumerate(names)
-        for j, two in enumerate(names)
-        if i <= j
-    ]
-    return sorted(cells, key=lambda cell: cell["family"] != cell["other"])
-
-
-def _number(value: Any) -> float | int | None:
-    return None if value != value else value.item()
-
-
-def _text(path: Path, similarity: Any, table: Any) -> str:
-    lines = []
-    if table is None:
-        names = [str(name) for name in similarity[similarity.dims[0]].values]
-        width = max(map(len, names))
-        if len(names) <= 12:
-            lines = [
-                f"{name:{width}}  " + " ".join(f"{value:6.3f}" for value in row)
-                for name, row in zip(names, similarity.values, strict=True)
-            ]
+    options: dict[str, Any] = {"metric": name, "memory": memory, **_parameters(param)}
+    over: Any = "layer" if layer == "all" else "epoch" if epoch == "all" else None
+    fixed: dict[str, Any] = {"layer": None if layer == "all" else layer, "epoch": _epoch(epoch)}
+    if over and run is None:
+        raise AkpsimError(f"`--{over} all` is of a run; name a run folder")
+    result: Any
+    if over and member:
+        result = akpsim.compare_within(run, over, member=member, **fixed, **options)
+    elif over:
+        result = akpsim.compare_over(run, over, progress=not as_json, **fixed, **options)
     else:
-        lines = [_row(cell) for cell in _cells(table)]
-    undefined = json.loads(similarity.attrs.get("undefined", "{}"))
-    lines += [f"no value for {name}: {reason}" for name, reason in undefined.items()]
-    size = f"{similarity.sizes[similarity.dims[0]]} {similarity.dims[0]}s"
-    return "\n".join([*lines, f"{path}: {similarity.attrs['metric']}, {size}, n = {similarity.attrs['n']} samples"])
+        representations = akpsim.read_features(sources or []) if run is None else run.representations(**fixed)
+        if permutations or resamples or null:
+            asked: dict[str, Any] = {"permutations": permutations, "resamples": resamples}
+            result = akpsim.significance(representations, progress=not as_json, **asked, **options)
+        else:
+            strict: Any = "raise" if run is None else "nan"
+            result = akpsim.compare(representations, undefined=strict, progress=not as_json, **options)
+    grouped = by in result.coords and bool(result[by].dims)
+    if not grouped and by != "family":
+        akpsim.between_families(result, by=by)  # says which there are
+    table = akpsim.between_families(result, by=by) if grouped else None
+    saved: Any = akpsim.similarity_pairs(result, by=by) if pairs else table if over and not member else result
+    path = akpsim.save(saved, out or _default(run, saved, over))
+    typer.echo(json.dumps(report(path, result, table)) if as_json else text(path, result, table))
 
 
-def _row(cell: dict[str, Any]) -> str:
-    label = f"within {cell['family']}" if cell["family"] == cell["other"] else f"{cell['family']} - {cell['other']}"
-    if cell["mean"] is None:
-        return f"{label:40} no pair with a value"
-    interval = (
-        "" if cell["mean_lower"] is None else f"  95 % interval {cell['mean_lower']:.3f} to {cell['mean_upper']:.3f}"
-    )
-    seeds = (
-        "" if cell["same_seed"] is None else f"  (same seed {cell['same_seed']:.3f}, {cell['same_seed_pairs']} pairs)"
-    )
-    return f"{label:40} {cell['mean']:.3f}  {cell['pairs']} pairs{interval}{seeds}"
+def _epoch(text: str) -> int:
+    try:
+        return -1 if text == "all" else int(text)
+    except ValueError:
+        raise AkpsimError(f"`--epoch` is a whole number or all, got {text!r}") from None
+
+
+def _parameters(given: list[str] | None) -> dict[str, Any]:
+    """Return the arguments of a metric from ``NAME=VALUE``; the metric checks them."""
+    found = {}
+    for argument in given or []:
+        name, equals, value = argument.partition("=")
+        if not equals:
+            raise AkpsimError(f"`--param` is NAME=VALUE, such as components=10, got {argument!r}")
+        found[name.strip()] = value.strip()
+    return found
+
+
+def _default(run: Any, result: Any, over: str | None) -> Path:
+    """Return where a result goes that nobody named a place for."""
+    kind = "similarity" if result.attrs["result"] == "similarity" else result.attrs["result"].replace("_", "-")
+    if run is None:
+        return Path(f"{kind}.nc")
+    layer = result.coords["layer"].item() if "layer" in result.coords and not result["layer"].dims else None
+    parts = [kind, result.attrs["metric"], layer, f"{over}s" if over else None]
+    if over and "member" in result.coords and not result["member"].dims:
+        parts.append(result["member"].item())
+    name = "-".join(re.sub(r"[^\w.-]", "_", str(part)) for part in parts if part is not None)
+    return Path(run.path) / "analysis" / f"{name}.nc"

@@ -131,6 +131,78 @@ def test_a_saved_matrix_is_drawn_in_the_order_of_families(run, tmp_path):
     ax.figure.clear()
 
 
+@pytest.mark.parametrize("over", ["layer", "epoch"])
+def test_members_are_compared_at_every_layer_and_every_epoch(run, over):
+    result = invoke(run, f"--{over}", "all")
+    assert result.exit_code == 0, result.output
+    kind = "between-cka-layers.nc" if over == "layer" else "between-cka-dense_2-epochs.nc"
+    saved = akpsim.open_result(run / "analysis" / kind)
+    assert saved[over].values.tolist() == (["dense_1", "dense_2"] if over == "layer" else [0, 3])
+    alone = akpsim.open_run(run).representations("dense_2", -1)
+    expected = akpsim.between_families(akpsim.compare(alone))
+    np.testing.assert_allclose(saved["mean"][-1], expected["mean"])
+    np.testing.assert_allclose(saved["mean_upper"][-1], expected["mean_upper"])
+
+
+def test_layers_of_one_member_are_compared_with_each_other(run):
+    result = invoke(run, "--layer", "all", "--member", "tanh-1")
+    assert result.exit_code == 0, result.output
+    saved = akpsim.open_result(run / "analysis" / "similarity-cka-layers-tanh-1.nc")
+    assert saved.similarity.dims == ("layer", "other")
+    x, y = (akpsim.open_run(run).representations(f"dense_{i}").sel(member="tanh-1").values for i in (1, 2))
+    assert saved.similarity[0, 1].item() == pytest.approx(akpsim.METRICS["cka"](x, y), abs=1e-6)
+    assert invoke(run, "--epoch", "all", "--member", "tanh-1").exit_code == 0
+    one_sentence(invoke(run, "--layer", "all", "--member", "tan-1"), "did you mean 'tanh-1'?")
+
+
+def test_nulls_intervals_and_p_values_are_asked_for(files, tmp_path):
+    out = tmp_path / "out.nc"
+    assert invoke(*files, "--null", "--permutations", "9", "--resamples", "5", "-o", out).exit_code == 0
+    saved = akpsim.open_result(out)
+    assert {"similarity", "z", "p_corrected", "similarity_lower"} <= set(saved.data_vars)
+    assert saved.attrs["permutations"] == 9
+    assert "z" in json.loads(invoke(*files, "--null", "--json", "-o", out).stdout)
+
+
+def test_arguments_of_a_metric_are_given_and_recorded(files, tmp_path):
+    out = tmp_path / "out.nc"
+    assert invoke(*files, "--metric", "svcca", "--param", "components=2", "-o", out).exit_code == 0
+    assert json.loads(akpsim.open_result(out).attrs["parameters"])["components"] == 2
+    one_sentence(invoke(*files, "--param", "components"), "`--param` is NAME=VALUE, such as components=10")
+    one_sentence(invoke(*files, "--metric", "svcca", "--param", "component=2"), "did you mean 'components'?")
+
+
+def test_mistakes_in_options_are_one_sentence(files, run):
+    one_sentence(invoke(*files, "--layer", "all"), "`--layer all` is of a run; name a run folder")
+    one_sentence(invoke(run, "--epoch", "last"), "`--epoch` is a whole number or all, got 'last'")
+    one_sentence(invoke(run, "--epoch", "2"), "was not captured; there are: 0, 3")
+    one_sentence(invoke(run, "--by", "familly"), "unknown coordinate of member 'familly': did you mean 'family'?")
+    one_sentence(invoke(run, "--memory", "lots"), "`memory` is a size such as 2GiB or 500MB, got 'lots'")
+
+
+def test_curves_and_strips_are_drawn_from_saved_results(run, tmp_path):
+    import matplotlib as mpl
+
+    mpl.use("agg")
+    from akpsim.plots import PLOTS
+
+    invoke(run, "--layer", "all", "-o", tmp_path / "curve.nc")
+    curve = akpsim.open_result(tmp_path / "curve.nc")
+    ax = PLOTS[curve.attrs["result"]].draw(curve)
+    lines = {line.get_label(): line for line in ax.lines}
+    np.testing.assert_allclose(lines["within tanh"].get_ydata(), curve["mean"][:, 1, 1])
+    np.testing.assert_allclose(lines["baseline - tanh"].get_ydata(), curve["mean"][:, 1, 0])
+    assert [text.get_text() for text in ax.get_xticklabels()] == ["dense_1", "dense_2"]
+    invoke(run, "--pairs", "-o", tmp_path / "pairs.nc")
+    pairs = akpsim.open_result(tmp_path / "pairs.nc")
+    assert pairs.sizes["pair"] == 15
+    assert int(pairs.same_seed.sum()) == 3
+    ax = PLOTS[pairs.attrs["result"]].draw(pairs)
+    assert [text.get_text() for text in ax.get_yticklabels()] == ["within baseline", "within tanh", "baseline - tanh"]
+    shown = np.sort(np.concatenate([strip.get_offsets()[:, 0] for strip in ax.collections]))
+    np.testing.assert_allclose(shown, np.sort(pairs.similarity))
+
+
 def test_a_long_title_says_layer_and_samples(run, tmp_path):
     invoke(run, "-o", tmp_path / "sim.nc")
     with xr.open_dataset(tmp_path / "sim.nc") as saved:

@@ -23,7 +23,7 @@ def between_families(similarity: xr.DataArray | xr.Dataset, *, by: str = "family
     Parameters
     ----------
     similarity : DataArray (member, other), or the Dataset it was saved as
-        As `akpsim.compare` returns it.
+        As `akpsim.compare` returns it; for what `akpsim.compare_over` returns, one table a layer or epoch.
     by : str
         Coordinate that groups the members.
     level : float
@@ -42,6 +42,15 @@ def between_families(similarity: xr.DataArray | xr.Dataset, *, by: str = "family
         If the members have no such coordinate.
     """
     in_range(level, "level", 0, 1)
+    over = similarity.attrs.get("over")
+    if over in similarity.dims:
+        array = (
+            similarity["similarity"].assign_attrs(similarity.attrs)
+            if isinstance(similarity, xr.Dataset)
+            else similarity
+        )
+        parts = [between_families(array.sel({over: value}), by=by, level=level) for value in array[over].values]
+        return xr.concat(parts, dim=array[over], combine_attrs="override")
     similarity, groups = groups_of(similarity, by)
     names = list(dict.fromkeys(groups.tolist()))
     seeds = similarity["seed"].to_numpy() if "seed" in similarity.coords and similarity["seed"].dims else None
@@ -55,10 +64,11 @@ def between_families(similarity: xr.DataArray | xr.Dataset, *, by: str = "family
             found = _cell(similarity.to_numpy(), first, second, seeds if row != column else None, level)
             for key, value in found.items():
                 columns[key][row, column] = value
+    fixed = {str(name): value.reset_coords(drop=True) for name, value in similarity.coords.items() if not value.dims}
     attrs = {**similarity.attrs, "result": "between", "by": by, "level": level}
     return xr.Dataset(
         {key: ((by, f"other_{by}"), values) for key, values in columns.items()},
-        coords={by: names, f"other_{by}": names},
+        coords={by: names, f"other_{by}": names, **fixed},
         attrs=attrs,
     )
 

@@ -29,8 +29,8 @@ def as_distance(similarity: xr.DataArray | xr.Dataset) -> xr.DataArray:
         If the metric is not symmetric, or a similarity is above 1.
     """
     if isinstance(similarity, xr.Dataset):
-        attrs = similarity.attrs
-        similarity = similarity["similarity"].assign_attrs(attrs)
+        name = "similarity" if "similarity" in similarity else "distance"
+        similarity = similarity[name].assign_attrs(similarity.attrs)
     name, kind = similarity.attrs.get("metric", "this"), similarity.attrs.get("kind")
     if kind is None:
         raise AkpsimError("distances are made of what `akpsim.compare` returns; this matrix has no attribute `kind`")

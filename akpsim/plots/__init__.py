@@ -16,6 +16,8 @@ from akpsim.plots.history import plot_history
 from akpsim.plots.lotka_volterra import plot_lotka_volterra, plot_trajectories
 from akpsim.plots.ordination import plot_ordination
 from akpsim.plots.similarity import plot_similarity
+from akpsim.plots.similarity_curve import plot_similarity_curve
+from akpsim.plots.similarity_strip import plot_similarity_strip
 from akpsim.registry import Registry
 
 
@@ -39,6 +41,8 @@ PLOTS: Registry[Plot] = Registry(
         Plot("dispersion_layers", plot_layers, "the ratio of spreads at each layer"),
         Plot("ordination", plot_ordination, "members on the first two axes of an ordination"),
         Plot("similarity", plot_similarity, "a matrix of similarities, ordered by family"),
+        Plot("between", plot_similarity_curve, "similarity within and between families along layers or epochs"),
+        Plot("similarity_pairs", plot_similarity_strip, "every pair of members within and between families"),
         Plot("distance", plot_similarity, "a matrix of distances, ordered by family"),
         Plot("lotka_volterra", plot_lotka_volterra, "prey and predator over time and against each other"),
         Plot("lotka_volterra_members", plot_members, "rates and period of members by group, and the model chosen"),

@@ -1,0 +1,43 @@
+"""Every pair of members with what it is a pair of: within a family, or between two."""
+
+import numpy as np
+import xarray as xr
+
+from akpsim.comparing.between import groups_of
+
+
+def similarity_pairs(similarity: xr.DataArray | xr.Dataset, *, by: str = "family") -> xr.Dataset:
+    """Return one row a pair of members.
+
+    Parameters
+    ----------
+    similarity : DataArray (member, other), or the Dataset it was saved as
+        As `akpsim.compare` returns it.
+    by : str
+        Coordinate that groups the members.
+
+    Returns
+    -------
+    Dataset (pair)
+        ``similarity``, ``group`` and ``other_group``, ``within`` (1 or 0), ``same_seed`` (1 or 0) and the names
+        ``member`` and ``partner``; pairs without a value are left out.
+    """
+    similarity, groups = groups_of(similarity, by)
+    axis = str(similarity.dims[0])
+    values = similarity.to_numpy()
+    rows, columns = np.triu_indices(len(values), 1)
+    kept = ~np.isnan(values[rows, columns])
+    rows, columns = rows[kept], columns[kept]
+    names = similarity[axis].to_numpy().astype(str)
+    seeds = similarity["seed"].to_numpy() if "seed" in similarity.coords and similarity["seed"].dims else None
+    table = {
+        "similarity": values[rows, columns],
+        "group": groups[rows].astype(str),
+        "other_group": groups[columns].astype(str),
+        "within": (groups[rows] == groups[columns]).astype(np.int8),
+        "same_seed": np.zeros(rows.size, np.int8) if seeds is None else (seeds[rows] == seeds[columns]).astype(np.int8),
+        "member": names[rows],
+        "partner": names[columns],
+    }
+    attrs = {**similarity.attrs, "result": "similarity_pairs", "by": by}
+    return xr.Dataset({name: ("pair", list(column)) for name, column in table.items()}, attrs=attrs)

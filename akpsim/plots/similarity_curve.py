@@ -1,0 +1,47 @@
+"""Draw similarity within and between families, along layers or epochs, with its interval."""
+
+import numpy as np
+import xarray as xr
+from matplotlib.axes import Axes
+
+from akpsim.plots.axes import MARKERS, axes_or_new, colours
+
+
+def plot_similarity_curve(between: xr.Dataset, *, ax: Axes | None = None) -> Axes:
+    """Draw the mean similarity within each family over layers or epochs, with its interval as a band.
+
+    Parameters
+    ----------
+    between : Dataset (layer or epoch, family, other_family)
+        As `akpsim.between_families` returns it for a result of `akpsim.compare_over`; without the first dimension, one
+        point a family is drawn.  Nothing is computed here.
+    ax : Axes, optional
+        Where to draw; a new figure if not given.
+
+    Returns
+    -------
+    Axes
+        One labelled line a family; a dashed one for its similarity to the first family.
+    """
+    ax = axes_or_new(ax, size=(6.0, 4.0))
+    by = str(between.attrs["by"])
+    over = next((str(dim) for dim in between.dims if dim not in (by, f"other_{by}")), None)
+    names = [str(name) for name in between[by].values]
+    colour = colours(names)
+    labels = [str(value) for value in between[over].values] if over else [""]
+    numeric = over is not None and np.issubdtype(between[over].dtype, np.number)
+    place = between[over].values.astype(float) if over and numeric else np.arange(len(labels), dtype=float)
+    for index, name in enumerate(names):
+        own = between.isel({by: index, f"other_{by}": index})
+        mean, low, high = (np.atleast_1d(own[key].values) for key in ("mean", "mean_lower", "mean_upper"))
+        marker = MARKERS[index % len(MARKERS)]
+        ax.plot(place, mean, color=colour[name], marker=marker, ms=4, label=f"within {name}")
+        ax.fill_between(place, low, high, color=colour[name], alpha=0.15, lw=0)
+        if index:
+            other = np.atleast_1d(between["mean"].isel({by: index, f"other_{by}": 0}).values)
+            ax.plot(place, other, color=colour[name], ls="--", lw=1, label=f"{names[0]} - {name}")
+    if not numeric:
+        ax.set_xticks(place, labels, rotation=30, ha="right")
+    ax.set(xlabel=over or "", ylabel=f"{between.attrs.get('metric', 'similarity')}, mean and interval")
+    ax.legend(loc="upper left", bbox_to_anchor=(1.0, 1.0), frameon=False, fontsize=7)
+    return ax
