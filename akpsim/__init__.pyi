@@ -36,6 +36,7 @@ from .karenina import disperse_layers as disperse_layers
 from .karenina import disperse_on as disperse_on
 from .karenina import disperse_without_readout as disperse_without_readout
 from .karenina import happiness as happiness
+from .karenina import mantel as mantel
 from .karenina import permanova as permanova
 from .karenina import permdisp as permdisp
 from .karenina import read_attributes as read_attributes
@@ -44,8 +45,13 @@ from .karenina import without_readout as without_readout
 from .metrics import METRICS as METRICS
 from .metrics import Metric as Metric
 from .ordination import ORDINATIONS as ORDINATIONS
+from .ordination import envfit as envfit
+from .ordination import nmds as nmds
 from .ordination import ordinate as ordinate
+from .ordination import pca as pca
 from .ordination import pcoa as pcoa
+from .ordination import place as place
+from .ordination import procrustes as procrustes
 from .store import Run as Run
 from .store import open_result as open_result
 from .store import open_run as open_run

@@ -180,6 +180,14 @@ def principal_coordinates(values: np.ndarray, *, negative: Negative = "signed") 
     return Coordinates(position, eigenvalue, np.sign(eigenvalue), share)
 
 
+def starting_position(values: np.ndarray, axes: int) -> np.ndarray:
+    """Return the first real principal coordinates, zeros where there are fewer, as a start for other methods."""
+    eigenvalue, vector = _decomposed(gram(values))
+    real = eigenvalue > 0
+    position = (vector[:, real] * np.sqrt(eigenvalue[real]))[:, :axes]
+    return np.pad(position, ((0, 0), (0, axes - position.shape[1])))
+
+
 def _decomposed(matrix: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return eigenvalues, largest first, and vectors whose largest entry is positive; zeros are left out."""
     eigenvalue, vector = np.linalg.eigh(matrix)

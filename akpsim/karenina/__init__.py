@@ -10,6 +10,7 @@ from akpsim.karenina.happiness import happiness as happiness
 from akpsim.karenina.layers import disperse_layers as disperse_layers
 from akpsim.karenina.location import anosim as anosim
 from akpsim.karenina.location import wd_star as wd_star
+from akpsim.karenina.mantel import mantel as mantel
 from akpsim.karenina.permanova import permanova as permanova
 from akpsim.karenina.permdisp import permdisp as permdisp
 from akpsim.karenina.readout import without_readout as without_readout

@@ -37,7 +37,7 @@ def class_means(run: Run, layer: str | None = None) -> xr.DataArray:
     table = run.table(f"populations/{layer}")
     axes = table["class_mean"].dims
     means = table["class_mean"].mean(str(axes[-1])).rename({axes[2]: "attribute"})
-    shared = np.flatnonzero(np.isfinite(means).all(("member", "attribute")).values)
+    shared = np.flatnonzero(np.isfinite(means.transpose("time", ...).values).all(axis=(1, 2)))
     chosen = shared[np.unique(np.linspace(0, len(shared) - 1, POINTS).round().astype(int))]
     epoch = table["epoch"].values
     points = epoch if epoch.ndim == 1 else epoch[0]

@@ -5,16 +5,43 @@ from typing import Any
 
 import xarray as xr
 
+from akpsim.ordination.fitting import envfit, procrustes
+from akpsim.ordination.neighbours import densmap, tsne, umap
+from akpsim.ordination.nmds import nmds
 from akpsim.ordination.ordination import Ordination
+from akpsim.ordination.pca import pca
 from akpsim.ordination.pcoa import pcoa
+from akpsim.ordination.placing import place
 from akpsim.registry import Registry
 
-__all__ = ["ORDINATIONS", "Ordination", "ordinate", "pcoa"]
+__all__ = [
+    "ORDINATIONS",
+    "Ordination",
+    "densmap",
+    "envfit",
+    "nmds",
+    "ordinate",
+    "pca",
+    "pcoa",
+    "place",
+    "procrustes",
+    "tsne",
+    "umap",
+]
 
 ORDINATIONS: Registry[Ordination] = Registry(
     "ordination",
     [
         Ordination("pcoa", pcoa, "distances", True, False, "Gower 1966", "principal coordinates (classical scaling)"),
+        Ordination("pca", pca, "table", True, False, "Pearson 1901", "principal components of a table of attributes"),
+        Ordination(
+            "nmds", nmds, "distances", False, True, "Kruskal 1964", "positions that keep the order of distances"
+        ),
+        Ordination("umap", umap, "distances", False, True, "McInnes et al. 2018", "keeps neighbours, not spread"),
+        Ordination("densmap", densmap, "distances", False, True, "Narayan et al. 2021", "UMAP that keeps densities"),
+        Ordination(
+            "tsne", tsne, "distances", False, True, "van der Maaten & Hinton 2008", "keeps neighbours, not spread"
+        ),
     ],
 )
 

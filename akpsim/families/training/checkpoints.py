@@ -10,7 +10,6 @@ safetensors; what is no tensor is JSON in the file's header.
 """
 
 import json
-import re
 import time
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
