@@ -1,6 +1,7 @@
 """Microscopes' files give their planes exactly, or one sentence says why not."""
 
 import sys
+from itertools import permutations
 from pathlib import Path
 
 import numpy as np
@@ -87,6 +88,24 @@ def test_layers_stored_as_the_fastest_axis_are_found(tmp_path):
     for compression in (None, "zlib"):
         tifffile.imwrite(tmp_path / "last.tif", last, metadata=None, compression=compression)
         np.testing.assert_array_equal(planes_of(tmp_path / "last.tif", axes="YXZ"), PLANES[:1])
+
+
+@pytest.mark.parametrize("compression", [None, "zlib"])
+@pytest.mark.parametrize("order", ["".join(order) for order in permutations("CZYX")])
+def test_axes_may_lie_in_any_order(order, compression, tmp_path):
+    small = PLANES[:, :3, :9, :7]
+    array = np.ascontiguousarray(small.transpose(["CZYX".index(axis) for axis in order]))
+    path = tmp_path / "any.tif"
+    tifffile.imwrite(path, array, photometric="minisblack", compression=compression)
+    np.testing.assert_array_equal(planes_of(path, axes=order), small)
+
+
+def test_planes_that_the_metadata_promise_and_the_file_lacks_are_missed(tmp_path):
+    path = WRITERS["ome_zlib.ome.tif"](tmp_path / "promise.ome.tif")
+    content = path.read_bytes()
+    assert content.count(b'SizeZ="5"') == 1
+    path.write_bytes(content.replace(b'SizeZ="5"', b'SizeZ="6"'))
+    assert fault(path).startswith("FILE is damaged")
 
 
 def test_axes_that_do_not_fit_are_refused(tmp_path):
