@@ -259,7 +259,7 @@ def test_the_papers_grid_by_stage(tmp_path, monkeypatch):
     timed(member.Work, "__init__", "heads: built")
     timed(loop.Training, "run_epoch", "heads: trained")
     timed(member, "loss_and_accuracy", "heads: validated")
-    timed(member.Work, "events", "capture: audit")
+    timed(member.Work, "events", "audit of swaps")
     timed(summaries.Summaries, "point", "capture: populations")
     timed(member.Work, "after_epoch", "capture: representations")
     timed(member.Work, "finish", "store")

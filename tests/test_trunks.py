@@ -13,6 +13,7 @@ from akpsim.errors import InvalidData, InvalidStudy, UnknownName
 from akpsim.families.datasets.images import Images
 from akpsim.families.networks.preparation import Preparation
 from akpsim.families.networks.trunks import backbones, build_trunk
+from akpsim.families.networks.weights import calibrate
 from akpsim.study import Network
 
 
@@ -117,6 +118,13 @@ def test_calibrated_batch_norm_holds_the_statistics_of_the_images():
     torch.testing.assert_close(trunk.module.conv1[1].running_mean, first.mean(dim=(0, 2, 3)), rtol=1e-4, atol=1e-5)
     torch.testing.assert_close(trunk.module.conv1[1].running_var, first.var(dim=(0, 2, 3)), rtol=1e-4, atol=1e-5)
     assert {norm.momentum for norm in norms_of(trunk.module)} == {0.1}
+
+
+def test_calibrating_again_forgets_what_was_seen_before():
+    norm = torch.nn.BatchNorm2d(1)
+    for level in (5.0, -3.0):
+        calibrate(norm, torch.full((4, 1, 2, 2), level))
+    assert norm.running_mean.item() == -3.0
 
 
 def test_a_frozen_trunk_never_moves_even_when_told_to_train(shuffle):

@@ -8,6 +8,7 @@ that pool.  A frozen trunk stays in evaluation mode for good, because a running 
 import hashlib
 from collections import OrderedDict
 from dataclasses import dataclass
+from functools import cached_property
 from itertools import pairwise
 from typing import Any
 
@@ -56,9 +57,12 @@ class Trunk:
     prepare: Preparation
     trains: bool
 
-    @property
+    @cached_property
     def key(self) -> str:
-        """Thirty-two digits that differ between trunks that differ in architecture, weights or preparation."""
+        """Thirty-two digits that differ between trunks that differ in architecture, weights or preparation.
+
+        Of the weights at its first use: members that train the trunk train a copy.
+        """
         digest = hashlib.blake2b(f"{self.name} {self.prepare}".encode(), digest_size=16)
         for name, tensor in self.module.state_dict().items():
             digest.update(f"{name} {tuple(tensor.shape)} {tensor.dtype}".encode())
