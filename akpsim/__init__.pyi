@@ -28,6 +28,7 @@ from .errors import AkpsimError as AkpsimError
 from .features import FEATURE_SUFFIXES as FEATURE_SUFFIXES
 from .features import read_features as read_features
 from .karenina import anosim as anosim
+from .karenina import calibrate as calibrate
 from .karenina import class_means as class_means
 from .karenina import correlation_graph as correlation_graph
 from .karenina import crisis as crisis

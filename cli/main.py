@@ -8,6 +8,7 @@ from typer.core import TyperGroup
 
 from akpsim.errors import AkpsimError
 
+from .calibrate import calibrate
 from .compare import compare
 from .crisis import crisis
 from .data import data
@@ -43,6 +44,7 @@ app = typer.Typer(
 )
 
 app.command("compare")(compare)
+app.command("calibrate")(calibrate)
 app.command("crisis")(crisis)
 app.command("disperse")(disperse)
 app.command("ordinate")(ordinate)

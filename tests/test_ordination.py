@@ -15,6 +15,7 @@ from scipy.spatial.distance import cdist, squareform
 
 import akpsim
 import akpsim.ordination
+from akpsim.distances import cailliez, gram, lingoes
 from akpsim.errors import AkpsimError, AkpsimWarning
 
 REFERENCE = Path(__file__).parent / "reference"

@@ -2,6 +2,7 @@
 
 from akpsim.karenina.attributes import class_means as class_means
 from akpsim.karenina.attributes import read_attributes as read_attributes
+from akpsim.karenina.calibration import calibrate as calibrate
 from akpsim.karenina.continuous import disperse_on as disperse_on
 from akpsim.karenina.correlation_graph import correlation_graph as correlation_graph
 from akpsim.karenina.crisis import crisis as crisis
