@@ -54,6 +54,7 @@ LISTS: dict[str, Callable[[], dict[str, str]]] = {
 def list_entries(
     what: Annotated[str, typer.Argument(help=" | ".join(LISTS))],
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
+    verbose: Annotated[bool, typer.Option("--verbose", help="Metrics: formula, source, arguments and more.")] = False,
 ) -> None:
     """List what there is, with a line about each: metrics, perturbations, datasets, ordinations, presets.
 
@@ -65,6 +66,11 @@ def list_entries(
     """
     if what not in LISTS:
         raise unknown_name("list", what, LISTS)
+    if verbose and what == "metrics":
+        from akpsim.metrics.page import section
+
+        typer.echo("\n".join(section(metric) for metric in akpsim.METRICS.values()))
+        return
     entries = LISTS[what]()
     if as_json:
         typer.echo(json.dumps(entries))
