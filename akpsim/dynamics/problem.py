@@ -13,6 +13,8 @@ from akpsim.dynamics.noise import Noise
 
 LOWEST, HIGHEST = -16.0, 9.0
 """Bounds of the logarithm of scaled rates."""
+EXPLODED = 1e100
+"""Trajectories that reach this are as good as infinite; their squares would overflow."""
 
 
 @dataclass
@@ -93,7 +95,9 @@ class Problem:
         observed, size = self.observed[owner], len(self.time) * self.system.species
         jacobian = np.where(observed[..., None], jacobian, 0.0).reshape(len(parameters), size, jacobian.shape[-1])
         residual = np.where(observed, residual, 0.0).reshape(len(parameters), size)
-        bad = ~(np.isfinite(cost) & np.isfinite(jacobian).all(axis=(1, 2)) & np.isfinite(residual).all(axis=1))
+        # Comparisons with NaN are false: what is not a number is bad too.
+        small = (np.abs(jacobian).max(axis=(1, 2), initial=0.0) < EXPLODED) & (np.abs(residual).max(axis=1) < EXPLODED)
+        bad = ~(small & (cost < EXPLODED))
         cost[bad], jacobian[bad], residual[bad] = np.inf, 0.0, 0.0
         transposed = jacobian.transpose(0, 2, 1)
         return cost, -2 * (transposed @ residual[..., None])[..., 0], 2 * transposed @ jacobian

@@ -111,7 +111,9 @@ def plot_members(table: xr.Dataset, *, by: str | None = None, axes: Any = None) 
             if own:
                 _mean(ax, table, name, group, place)
         ax.set_xticks(range(len(colour)), list(colour), rotation=20, fontsize=7)
-        ax.set(title=name, yscale="log")
+        ax.set(title=name)
+        if np.any(table[name].values > 0):
+            ax.set_yscale("log")
     _chosen(axes[5], table, labels, colour)
     axes[0].set_ylabel("o fitted, x refused")
     return np.asarray(axes)
