@@ -73,7 +73,8 @@ def fit_lotka_volterra(
     initial : {"free", "data"}
         Whether initial populations are fitted or held at the first observation.
     interval : {"fisher", "profile"}
-        Intervals from the Fisher information in log parameters, or by profile likelihood (slower, truer).
+        Intervals from the Fisher information in log parameters, or by profile likelihood (slower, truer); those of
+        derived quantities, the period among them, always from the former.
     level : float
         Coverage of the intervals.
     strict : bool
