@@ -188,19 +188,10 @@ def test_a_czi_file_cut_short_is_refused_or_whole(tmp_path):
     for length in np.linspace(0, len(content) - 64, 21).astype(int):
         path.write_bytes(content[:length])
         assert fault(path).startswith("FILE is damaged")
-    damaged = bytearray(content)
-    for tile in tiles_of(REFERENCE / "pylibczirw_6_1_zstd1.czi"):
-        damaged[tile + 8 : tile + 24] = bytes(16)
-    path.write_bytes(damaged)
+    zstd = b"\x28\xb5\x2f\xfd"  # how compressed pixels begin
+    assert content.count(zstd) == 6
+    path.write_bytes(content.replace(zstd, bytes(4)))
     assert fault(path).startswith("FILE is damaged or cut short at plane 1: ")
-
-
-def tiles_of(path):
-    """Return where the pixels of each tile begin."""
-    import czifile
-
-    with czifile.CziFile(path) as file:
-        return [tile.data_segment().data_offset for tile in file.subblock_directory]
 
 
 def test_czi_without_its_extra_says_what_to_install(tmp_path, monkeypatch):
