@@ -1,8 +1,8 @@
 """Planes of a Zeiss CZI file, each put together from its tiles.
 
 There are two czifiles: from 2026 on, for Python 3.12 and later, it gives planes; the one of 2019 finds the tiles, and
-they are read here, because its `asarray` needs the whole file in memory, leaves a tile that it cannot read black without
-a word, and does not know zstd, in which today's microscopes write.
+they are read here, because its `asarray` needs the whole file in memory, leaves a tile that it cannot read black
+without a word, and does not know zstd, in which today's microscopes write.
 """
 
 from collections.abc import Callable
