@@ -51,6 +51,9 @@ def fit_lv(
 ) -> None:
     """Fit prey and predator to neuron populations, and say whether it is Lotka-Volterra at all.
 
+    One trajectory is saved with its comparison of models (-models.nc) and, with --profile, its profiles
+    (-profile.nc); `akpsim plot` draws each.
+
     Examples:
 
         akpsim fit-lv runs/digits --definition clusters --by stress
@@ -124,6 +127,9 @@ def _one(
     found = found.assign({f"model_{name}": table[name] for name in table.data_vars})
     found = found.assign_attrs(verdict=choice.attrs["verdict"], best=choice.attrs["best"])
     akpsim.save(found, path)
+    akpsim.save(choice, path.with_name(f"{path.stem}-models.nc"))
+    if species == 2 and fit_options["interval"] == "profile" and not bool(found.refused):
+        akpsim.save(akpsim.profile_lotka_volterra(found), path.with_name(f"{path.stem}-profile.nc"))
     if as_json:
         typer.echo(json.dumps({"path": str(path), **plain(found)}))
         return

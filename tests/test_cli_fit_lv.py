@@ -38,6 +38,9 @@ def test_what_is_saved_is_labelled_and_can_be_drawn(lynx, cli, tmp_path):
     code, out, _ = cli("plot", lynx[1], "-o", tmp_path / "lynx.png")
     assert code == 0
     assert Path(out.strip()).stat().st_size > 10_000
+    for kind in ("models", "profile"):
+        code, out, _ = cli("plot", lynx[1].with_name(f"lynx-{kind}.nc"), "-o", tmp_path / f"{kind}.svg")
+        assert code == 0
 
 
 def test_json_is_for_machines(cli, tmp_path):
