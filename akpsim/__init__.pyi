@@ -49,10 +49,12 @@ from .ordination import ORDINATIONS as ORDINATIONS
 from .ordination import envfit as envfit
 from .ordination import nmds as nmds
 from .ordination import ordinate as ordinate
+from .ordination import panels as panels
 from .ordination import pca as pca
 from .ordination import pcoa as pcoa
 from .ordination import place as place
 from .ordination import procrustes as procrustes
+from .ordination import with_effect as with_effect
 from .store import Run as Run
 from .store import open_result as open_result
 from .store import open_run as open_run

@@ -131,21 +131,19 @@ def test_permuting_labels_takes_a_shift_for_a_difference_of_spread():
 
         rng = np.random.default_rng(3)
         theirs, ours = [], []
-        codes = np.repeat([0, 1], [5, 15])
+        codes = np.repeat([0, 1], 15)
         for _ in range(150):
-            points = normal(rng, 20, 10)
-            points[5:] += 2
+            points = normal(rng, 30, 2)
+            points[15:] += 4
             dist = cdist(points, points)
             dist = (dist + dist.T) / 2
-            np.fill_diagonal(dist, 0)
-            found = permdisp(
-                DistanceMatrix(dist), codes.astype(str).tolist(), test="centroid", permutations=199, seed=rng
-            )
+            labels = codes.astype(str).tolist()
+            found = permdisp(DistanceMatrix(dist), labels, test="centroid", permutations=99, seed=rng)
             theirs.append(found["p-value"] <= 0.05)
             ours.append(_p_values(dist, codes, 199, rng)[1] <= 0.05)
-    print(f"\n5 + 15, shifted: label permutation {np.mean(theirs):.2f}, ours {np.mean(ours):.2f} (s.e. .04, .02)")
+    print(f"\n15 + 15, shifted: labels permuted {np.mean(theirs):.2f}, ours {np.mean(ours):.2f} (s.e. .03, .02)")
     assert np.mean(ours) <= 0.09 + 2 * 0.018
-    assert np.mean(theirs) > np.mean(ours)
+    assert np.mean(theirs) > 0.1
 
 
 @pytest.mark.slow

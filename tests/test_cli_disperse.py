@@ -67,3 +67,11 @@ def test_members_without_a_value_are_left_out_and_named(cli, matrix, tmp_path):
     assert code == 0
     assert "left out, without a value: m3" in warned
     assert akpsim.open_result(tmp_path / "d.nc").sizes["member"] == 11
+
+
+def test_panels_of_a_run_are_maps_of_its_groups_of_families(cli, tiny_run, matrix, tmp_path):
+    code, said, _ = cli("ordinate", tiny_run.path, "--panels", "-o", tmp_path / "panels.nc")
+    assert code == 0
+    assert "noisy: inconclusive: spread severe / none = " in said  # two members a group have no interval
+    assert akpsim.open_result(tmp_path / "panels.nc").panel.values.tolist() == ["noisy"]
+    assert "`--panels` needs a run" in cli("ordinate", matrix, "--panels")[2]

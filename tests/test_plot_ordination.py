@@ -7,7 +7,7 @@ import xarray as xr
 from scipy.spatial.distance import cdist
 
 import akpsim
-from akpsim.errors import UnknownName
+from akpsim.errors import AkpsimError, UnknownName
 from akpsim.plots import PLOTS
 
 mpl.use("Agg")
@@ -46,3 +46,50 @@ def test_another_coordinate_colours_members_but_shows_no_foreign_ellipses(ordina
     assert not ax.lines
     with pytest.raises(UnknownName, match=r"unknown coordinate of members 'dose': There are: "):
         PLOTS["ordination"].draw(ordination, by="dose")
+
+
+def test_panels_show_their_own_members_and_what_the_test_said(tmp_path):
+    rng = np.random.default_rng(0)
+    maps = {}
+    for title, members in (("noise", range(8)), ("swaps", range(4, 12))):
+        points = rng.normal(size=(8, 3))
+        coords = {
+            "member": list(members),
+            "stress": ("member", ["none"] * 4 + ["mild" if title == "noise" else "severe"] * 4),
+        }
+        dist = xr.DataArray(cdist(points, points), dims=("member", "other"), coords=coords)
+        maps[title] = akpsim.with_effect(akpsim.pcoa(dist), akpsim.disperse(dist, "stress"))
+    joined = akpsim.panels(maps)
+    found = akpsim.open_result(akpsim.save(joined, tmp_path / "panels.nc"))
+    axes = PLOTS[found.attrs["result"]].draw(found)
+    assert len(axes) == 2
+    for index, (ax, (title, own)) in enumerate(zip(axes, maps.items(), strict=True)):
+        said = " ".join(ax.get_title().split())
+        assert said.startswith(f"{'ab'[index]}: {title} {own.attrs['sentence']}")
+        shown = {points.get_label(): points.get_offsets() for points in ax.collections}
+        np.testing.assert_allclose(shown["none"], own.position[:4, :2])
+        assert "mild" in shown if title == "noise" else "severe" in shown
+    with pytest.raises(AkpsimError, match="one panel at least is needed, got none"):
+        akpsim.panels({})
+    with pytest.raises(AkpsimError, match="the ordination and the test of dispersion have different members"):
+        akpsim.with_effect(maps["noise"], akpsim.disperse(dist, "stress"))
+
+
+def test_dispersion_is_drawn_as_it_was_measured():
+    points = np.random.default_rng(0).normal(size=(10, 4))
+    found = akpsim.disperse(cdist(points, points), np.repeat(["none", "severe"], 5))
+    ax = PLOTS[found.attrs["result"]].draw(found)
+    np.testing.assert_allclose(ax.collections[0].get_offsets()[:, 1], found.distance[:5])
+    assert " ".join(ax.get_title().split()) == found.attrs["sentence"]
+    assert [text.get_text() for text in ax.get_xticklabels()] == ["none\nn = 5", "severe\nn = 5"]
+
+
+def test_the_effect_at_each_layer_is_drawn_with_its_interval():
+    rng = np.random.default_rng(0)
+    layers = {name: cdist(x, x) for name, x in zip(("dense_1", "logits"), rng.normal(size=(2, 10, 4)), strict=True)}
+    found = akpsim.disperse_layers(layers, np.repeat(["none", "severe"], 5))
+    ax = PLOTS[found.attrs["result"]].draw(found)
+    heights = [line.get_ydata()[0] for line in ax.lines if line.get_marker() == "o"]
+    np.testing.assert_allclose(heights, np.exp([*found.log_ratio.values, float(found.omnibus_log_ratio)]))
+    assert [text.get_text() for text in ax.get_xticklabels()] == ["dense_1", "logits", "all"]
+    assert ax.get_ylabel() == "spread severe / none"

@@ -9,6 +9,7 @@ from akpsim.ordination.fitting import envfit, procrustes
 from akpsim.ordination.neighbours import densmap, tsne, umap
 from akpsim.ordination.nmds import nmds
 from akpsim.ordination.ordination import Ordination
+from akpsim.ordination.panels import panels, with_effect
 from akpsim.ordination.pca import pca
 from akpsim.ordination.pcoa import pcoa
 from akpsim.ordination.placing import place
@@ -21,12 +22,14 @@ __all__ = [
     "envfit",
     "nmds",
     "ordinate",
+    "panels",
     "pca",
     "pcoa",
     "place",
     "procrustes",
     "tsne",
     "umap",
+    "with_effect",
 ]
 
 ORDINATIONS: Registry[Ordination] = Registry(

@@ -14,7 +14,7 @@ from akpsim.plots.dispersion import plot_dispersion, plot_layers
 from akpsim.plots.dynamics import plot_members, plot_populations, plot_profiles, plot_selection
 from akpsim.plots.history import plot_history
 from akpsim.plots.lotka_volterra import plot_lotka_volterra, plot_trajectories
-from akpsim.plots.ordination import plot_ordination
+from akpsim.plots.ordination import plot_ordination, plot_panels
 from akpsim.plots.similarity import plot_similarity
 from akpsim.plots.similarity_curve import plot_similarity_curve
 from akpsim.plots.similarity_strip import plot_similarity_strip
@@ -40,6 +40,7 @@ PLOTS: Registry[Plot] = Registry(
         Plot("dispersion", plot_dispersion, "distances of members to the centre of their group, with the verdict"),
         Plot("dispersion_layers", plot_layers, "the ratio of spreads at each layer"),
         Plot("ordination", plot_ordination, "members on the first two axes of an ordination"),
+        Plot("ordination_panels", plot_panels, "maps beside each other with the tested effects, as figure 1"),
         Plot("similarity", plot_similarity, "a matrix of similarities, ordered by family"),
         Plot("between", plot_similarity_curve, "similarity within and between families along layers or epochs"),
         Plot("similarity_pairs", plot_similarity_strip, "every pair of members within and between families"),

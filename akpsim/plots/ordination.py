@@ -1,5 +1,8 @@
 """Draw an ordination."""
 
+from textwrap import fill
+from typing import Any
+
 import numpy as np
 import xarray as xr
 from matplotlib.axes import Axes
@@ -50,13 +53,43 @@ def plot_ordination(ordination: xr.Dataset, *, by: str | None = None, ax: Axes |
         for group in map(str, ordination.group.values):
             ax.plot(*ordination.outline.sel(group=group).values.T, color=colour[group], lw=0.8)
             ax.plot(*ordination.centroid.sel(group=group).values[:2], marker="+", ms=11, mew=2, color=colour[group])
-        ax.set_title(_spread(ordination, list(colour)), fontsize=8)
+        said = ordination.attrs.get("sentence", "")
+        ax.set_title("\n".join([*([fill(said, 62)] if said else []), _spread(ordination, list(colour))]), fontsize=7)
     ax.set(xlabel=_axis(ordination, 0), ylabel=_axis(ordination, 1))
     ax.set_aspect("equal", adjustable="datalim")
     title = by or ordination.attrs.get("by")
     if len(colour) > 1:
         ax.legend(title=title, loc="upper left", bbox_to_anchor=(1.0, 1.0), frameon=False, fontsize=8)
     return ax
+
+
+def plot_panels(panels: xr.Dataset) -> Any:
+    """Draw several maps beside each other, as in the paper's figure 1, with the tested effects on top.
+
+    Parameters
+    ----------
+    panels : Dataset
+        As `akpsim.panels` returns it.
+
+    Returns
+    -------
+    array of Axes
+        One a panel, lettered from a.
+    """
+    import matplotlib.pyplot as plt
+
+    count = panels.sizes["panel"]
+    _, axes = plt.subplots(1, count, figsize=(4.4 * count + 1, 4.6), layout="constrained", squeeze=False)
+    for index, (ax, title) in enumerate(zip(axes[0], panels.panel.values, strict=True)):
+        own = panels.isel(panel=index)
+        inside = np.isfinite(own.position.values).all(axis=1)
+        there = np.isfinite(own.centroid.values).all(axis=1)
+        own = own.isel(member=inside, group=there).assign_attrs(sentence=own.sentence.item(), by=panels.attrs["by"])
+        plot_ordination(own, ax=ax)
+        ax.set_title(f"{chr(97 + index)}: {title}\n{ax.get_title()}", fontsize=7)
+        if index < count - 1 and ax.get_legend() is not None:
+            ax.get_legend().remove()
+    return axes[0]
 
 
 def _labels(ordination: xr.Dataset, by: str | None) -> np.ndarray:
