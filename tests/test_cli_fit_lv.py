@@ -27,7 +27,9 @@ def test_lynx_and_hare(lynx):
     lines = result.stdout.splitlines()
     assert lines[0] == f"{path}: prey hare, lognormal noise, n = 42"
     assert "a               0.54016  [0.4377, 0.6599]" in lines
-    assert lines[-1].startswith("verdict: Lotka-Volterra, prey and predator")
+    assert lines[-1].startswith(
+        "verdict: undecided: Lotka-Volterra, prey and predator, but generalized and var1 as good"
+    )
 
 
 def test_what_is_saved_is_labelled_and_can_be_drawn(lynx, cli, tmp_path):
@@ -48,7 +50,7 @@ def test_json_is_for_machines(cli, tmp_path):
     found = json.loads(out)
     assert code == 0
     assert found["a"] == pytest.approx(0.540159, rel=1e-4)
-    assert found["verdict"].startswith("Lotka-Volterra")
+    assert found["verdict"].startswith("undecided: Lotka-Volterra")
 
 
 def test_three_species_are_fitted_by_the_generalized_system(cli, tmp_path):

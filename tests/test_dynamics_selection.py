@@ -51,10 +51,11 @@ def test_hudson_bay_one_step_models(selection, model, theirs):
 
 def test_hudson_bay_is_lotka_volterra_by_a_hair(selection):
     assert selection.attrs["best"] == "lotka_volterra"
-    assert selection.attrs["verdict"].startswith(
-        "Lotka-Volterra, prey and predator (bic better than generalized by 1.4"
+    # By hand: 17.87 is the reference's BIC of Lotka-Volterra; two rates more cost 7.48 and gain 6.04.
+    assert selection.attrs["verdict"] == (
+        "undecided: Lotka-Volterra, prey and predator, but generalized as good (bic 1.44 below generalized; 2 would be "
+        "something)"
     )
-    assert "hardly told from it" in selection.attrs["verdict"]
     assert float(selection.skill.sel(model="lotka_volterra")) > 0
     assert float(selection.skill.sel(model="random_walk")) == 0
 

@@ -171,10 +171,7 @@ def _with_verdicts(found: xr.Dataset, criterion: str, usable: Array) -> xr.Datas
 
 
 def _sentence(names: Array, values: Array, criterion: str) -> str:
-    """Say in a sentence what the best model means."""
-    margin = f"{criterion} better than {names[1]} by {values[1] - values[0]:.3g}"
-    if criterion != "forecast" and values[1] - values[0] < WEAK:
-        margin += f": hardly told from it, {WEAK:g} would be something"
+    """Say in a sentence what the best model means, and which others are as good."""
     meaning = {
         "lotka_volterra": "Lotka-Volterra, prey and predator",
         "random_walk": "not Lotka-Volterra: a random walk says as much",
@@ -186,4 +183,8 @@ def _sentence(names: Array, values: Array, criterion: str) -> str:
         "competitive": "not prey and predator: populations that limit each other",
         "generalized": "not prey and predator as they stand: a generalized Lotka-Volterra system",
     }
-    return f"{meaning[str(names[0])]} ({margin})"
+    said, margin = meaning[str(names[0])], f"{criterion} {values[1] - values[0]:.3g} below {names[1]}"
+    near = [str(name) for name, value in zip(names[1:], values[1:], strict=True) if value - values[0] < WEAK]
+    if criterion != "forecast" and near:
+        return f"undecided: {said}, but {' and '.join(near)} as good ({margin}; {WEAK:g} would be something)"
+    return f"{said} ({margin})"

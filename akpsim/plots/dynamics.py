@@ -1,5 +1,6 @@
 """Draw what surrounds a fit of dynamics: profiles, the comparison with nulls, parameters of members by group."""
 
+from textwrap import fill
 from typing import Any
 
 import numpy as np
@@ -9,6 +10,8 @@ from matplotlib.axes import Axes
 from akpsim.plots.axes import PALETTE, axes_or_new, colours
 
 COLUMNS = 3
+WIDE = 90
+"""Characters in a line of a title."""
 
 
 def plot_profiles(profile: xr.Dataset, *, axes: Any = None) -> np.ndarray:
@@ -70,7 +73,7 @@ def plot_selection(selection: xr.Dataset, *, ax: Axes | None = None) -> Axes:
     ax.barh(names, above[order], color=shades)
     ax.set(xlabel=f"BIC above the best (n = {len(bic)} {'trajectory' if len(bic) == 1 else 'trajectories'})")
     if "verdict" in selection.attrs:
-        ax.set_title(str(selection.attrs["verdict"]), fontsize=8)
+        ax.set_title(fill(str(selection.attrs["verdict"]), WIDE), fontsize=8)
     return ax
 
 
