@@ -4,6 +4,8 @@ from .comparing import between_families as between_families
 from .comparing import compare as compare
 from .comparing import compare_over as compare_over
 from .comparing import compare_within as compare_within
+from .comparing import from_maps as from_maps
+from .comparing import minibatch_cka as minibatch_cka
 from .comparing import noise_ceiling as noise_ceiling
 from .comparing import significance as significance
 from .comparing import similarity_pairs as similarity_pairs

@@ -5,6 +5,8 @@ the process, by turns, the fastest of each and the median of the ratios; the pea
 was there with the inputs.  ``AKPSIM_BENCH_LARGE=1`` adds the sizes that take minutes.
 """
 
+import ctypes
+import gc
 import os
 import sys
 import time
@@ -60,6 +62,8 @@ def cpu_seconds(function):
 def peak_mb(function):
     """Return by how much the resident memory rose at most, in MB; NaN where the system does not tell."""
     try:
+        gc.collect()
+        ctypes.CDLL("libc.so.6").malloc_trim(0)  # what earlier runs left free would hide a rise
         with open("/proc/self/clear_refs", "w") as file:
             file.write("5")
         before = status("VmRSS")

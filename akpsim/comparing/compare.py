@@ -2,13 +2,17 @@
 
 import json
 import re
+from dataclasses import replace
+from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 import xarray as xr
 
 from akpsim.comparing.align import Aligned, align
+from akpsim.comparing.cache import cached_products
 from akpsim.comparing.engine import Products, linear_products
+from akpsim.comparing.maps import Rule, from_maps
 from akpsim.errors import AkpsimError, UndefinedMetric
 from akpsim.metrics import METRICS, Metric
 from akpsim.metrics.cka import EVEN, SAME
@@ -24,6 +28,9 @@ def compare(
     undefined: Literal["nan", "raise"] = "nan",
     memory: int | str | None = None,
     axis: str = "member",
+    maps: Rule | None = None,
+    positions: int | None = None,
+    cache: Path | str | None = None,
     progress: bool = False,
     **parameters: Any,
 ) -> xr.DataArray:
@@ -44,6 +51,11 @@ def compare(
         read as they are needed.  Kept by metrics that are alignments of linear Gram matrices.
     axis : str
         What the entries of a mapping or sequence are: ``"member"``, ``"layer"`` or ``"epoch"``.
+    maps, positions : str and int, optional
+        What is done to arrays of convolutional maps: see `akpsim.from_maps`.
+    cache : Path, optional
+        A folder where Gram matrices are kept by content; worth it for many neurons, and for members added one by one.
+        Used by metrics that are alignments of linear Gram matrices; `memory` does not apply.
     progress : bool
         Show on standard error how far the work is.
     **parameters
@@ -65,12 +77,18 @@ def compare(
     found = METRICS[metric] if isinstance(metric, str) else metric
     arguments = found.arguments(parameters)
     aligned = align(representations, axis=axis)
+    if maps is not None:
+        aligned = mapped(aligned, maps, positions)
     if len(aligned) < 2:
         raise AkpsimError(f"a comparison needs at least two representations, got {len(aligned)}")
     if aligned.n < found.smallest:
         raise UndefinedMetric(f"{found.name} is undefined below {found.smallest} samples, got {aligned.n}")
-    every = by_products if found.products else by_points
-    values, reasons = every(found, aligned, arguments, in_bytes(memory), progress)
+    if found.products and cache is not None:
+        products, absent = cached_products(aligned, cache, name=found.name, progress=progress)
+        values, reasons = valued(found, aligned, products, absent)
+    else:
+        every = by_products if found.products else by_points
+        values, reasons = every(found, aligned, arguments, in_bytes(memory), progress)
     raise_if_useless(values, reasons, strict=undefined == "raise")
     return labelled(values, aligned, found, arguments, reasons)
 
@@ -87,9 +105,23 @@ def by_products(
     metric: Metric, aligned: Aligned, arguments: dict[str, Any], memory: int | None, progress: bool
 ) -> tuple[np.ndarray, dict[str, str]]:
     """Return all alignments of linear Gram matrices, and the reasons for those that have no value."""
-    products, reasons = linear_products(aligned, name=metric.name, memory=memory, progress=progress)
-    values, flat = alignments(products, metric, set(reasons))
-    return values, {str(aligned.names[index]): reason for index, reason in sorted({**flat, **reasons}.items())}
+    products, absent = linear_products(aligned, name=metric.name, memory=memory, progress=progress)
+    return valued(metric, aligned, products, absent)
+
+
+def valued(
+    metric: Metric, aligned: Aligned, products: Products, absent: dict[int, str]
+) -> tuple[np.ndarray, dict[str, str]]:
+    """Return alignments, and the reasons by name for those that have no value."""
+    values, flat = alignments(products, metric, set(absent))
+    return values, {str(aligned.names[index]): reason for index, reason in sorted({**flat, **absent}.items())}
+
+
+def mapped(aligned: Aligned, rule: Rule, positions: int | None) -> Aligned:
+    """Return representations made of convolutional maps by one rule, which their attributes tell."""
+    sources = tuple(from_maps(source, rule, positions=positions) for source in aligned.sources)
+    made = {"maps": rule} | ({} if positions is None else {"positions": positions})
+    return replace(aligned, sources=sources, attrs={**aligned.attrs, **made})
 
 
 def alignments(products: Products, metric: Metric, without: set[int]) -> tuple[np.ndarray, dict[int, str]]:
@@ -199,5 +231,7 @@ def labelled(
         undefined=json.dumps(reasons) if reasons else None,
         made_from=aligned.attrs.get("source"),
         study=aligned.attrs.get("study"),
+        maps=aligned.attrs.get("maps"),
+        positions=aligned.attrs.get("positions"),
     )
     return xr.DataArray(values, dims=(axis, "other"), coords=coordinates, name="similarity", attrs=attrs)

@@ -24,7 +24,7 @@ from akpsim.comparing.centring import Centring
 from akpsim.comparing.tiles import BLOCKS, Plan, Tile, entries, places, plan_batches, plan_tiles
 from akpsim.errors import UndefinedMetric
 from akpsim.metrics.cka import SAME
-from akpsim.metrics.metric import Array, as_numpy
+from akpsim.metrics.metric import Array, as_numpy, check_table
 from akpsim.progress import Progress
 
 SAFE = {4: (1e-8, 1e15), 8: (1e-100, 1e100)}
@@ -72,6 +72,8 @@ def linear_products(
     way : str, optional
         ``"gram"`` or ``"feature"``; by default the one with fewer multiplications.
     """
+    for source in aligned.sources:
+        check_table(source.shape, name)
     x = aligned.load(0, slice(0, 1))
     xp = array_namespace(x)
     wide = any("64" in str(source.dtype) for source in aligned.sources)

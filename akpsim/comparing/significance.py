@@ -13,7 +13,7 @@ from scipy import stats
 
 from akpsim.checks import at_least, in_range, one_of
 from akpsim.comparing.align import Aligned, align
-from akpsim.comparing.compare import alignments, by_points, in_bytes, labelled, raise_if_useless
+from akpsim.comparing.compare import by_points, in_bytes, labelled, raise_if_useless, valued
 from akpsim.comparing.engine import linear_products
 from akpsim.comparing.null import Null, permutation_null
 from akpsim.errors import AkpsimError, UndefinedMetric
@@ -107,8 +107,7 @@ def _values(
         values, reasons = by_points(metric, aligned, arguments, memory, progress=False)
         return values, None, reasons
     products, absent = linear_products(aligned, name=metric.name, memory=memory)
-    values, flat = alignments(products, metric, set(absent))
-    reasons = {str(aligned.names[index]): reason for index, reason in sorted({**flat, **absent}.items())}
+    values, reasons = valued(metric, aligned, products, absent)
     return values, permutation_null(products, metric.products), reasons
 
 

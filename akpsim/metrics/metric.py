@@ -8,7 +8,8 @@ from typing import Any, Literal
 
 from array_api_compat import array_namespace, is_numpy_namespace, to_device
 
-from akpsim.errors import AkpsimError, MisalignedSamples, UndefinedMetric, unknown_name
+from akpsim.errors import MisalignedSamples, UndefinedMetric, unknown_name
+from akpsim.metrics.parameter import Parameter as Parameter
 
 Array = Any
 """A numpy array, or any other that follows the array API standard, such as a torch tensor on any device."""
@@ -19,66 +20,6 @@ Point = Any
 Kind = Literal["similarity", "dissimilarity", "metric"]
 Invariance = Literal["translation", "rotation", "permutation", "scaling", "linear"]
 Invariances = frozenset[Invariance]
-
-
-@dataclass(frozen=True)
-class Parameter:
-    """An argument of a metric: its default, what it is, and the values it may have.
-
-    These are the words `allowed`, numbers from `low` to `high` (whole ones if `whole` or the default is), true and
-    false if the default is one of them, and none if it is the default.
-    """
-
-    default: Any
-    about: str
-    allowed: tuple[str, ...] | None = None
-    low: float | None = None
-    high: float | None = None
-    whole: bool = False
-
-    def check(self, name: str, value: Any) -> Any:
-        """Return `value`, turned from text if it is text, or raise naming what is allowed."""
-        value = _plain(value, self.default) if isinstance(value, str) else value
-        if isinstance(value, str) and self.allowed is not None:
-            if value in self.allowed:
-                return value
-            raise unknown_name(f"`{name}`", value, self.allowed)
-        if isinstance(self.default, bool) and isinstance(value, bool):
-            return value
-        number = isinstance(value, int | float) and not isinstance(value, bool)
-        whole = self.whole or (isinstance(self.default, int) and not isinstance(self.default, bool))
-        if number and self.low is not None and (not whole or float(value).is_integer()):
-            if self.low <= value and (self.high is None or value <= self.high):
-                return int(value) if whole else value
-        elif value is None and self.default is None:
-            return value
-        raise AkpsimError(f"`{name}` must be {self.says}, got {value!r}")
-
-    @property
-    def says(self) -> str:
-        """The values allowed, in words."""
-        parts = []
-        if self.low is not None:
-            whole = "a whole number" if self.whole or isinstance(self.default, int) else "a number"
-            parts.append(f"{whole} from {self.low:g}" + ("" if self.high is None else f" to {self.high:g}"))
-        if isinstance(self.default, bool):
-            parts.append("true or false")
-        if self.default is None:
-            parts.append("none")
-        return " or ".join([*parts, *map(repr, self.allowed or ())])
-
-
-def _plain(text: str, default: Any) -> Any:
-    """Return a word of the command line as the number or truth value it stands for."""
-    words = {"true": True, "false": False, "none": None}
-    if text.lower() in words and not (text.lower() == "none" and isinstance(default, str)):
-        return words[text.lower()]
-    for turn in (int, float):
-        try:
-            return turn(text)
-        except ValueError:
-            continue
-    return text
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -184,12 +125,9 @@ class Metric:
     def checked(self, x: Array) -> Array:
         """Return a representation in floating point, or say what keeps the metric from having a value for it."""
         x = floating(x)
-        if x.ndim != 2:
-            raise UndefinedMetric(f"{self.name} compares arrays (sample, neuron), got one of shape {tuple(x.shape)}")
+        check_table(x.shape, self.name)
         if x.shape[0] < self.smallest:
             raise UndefinedMetric(f"{self.name} is undefined below {self.smallest} samples, got {x.shape[0]}")
-        if x.shape[1] == 0:
-            raise UndefinedMetric(f"{self.name} is undefined: the representation has no neuron")
         check_finite(x, self.name)
         return x
 
@@ -219,6 +157,14 @@ def floating(x: Array) -> Array:
     if is_numpy_namespace(xp) and x.dtype.kind not in "fiub":
         raise UndefinedMetric(f"representations must be numbers, got {x.dtype}")
     return x if x.dtype in (xp.float32, xp.float64) else xp.astype(x, xp.float64)
+
+
+def check_table(shape: Sequence[int], name: str) -> None:
+    """Raise unless a shape is that of a table (sample, neuron) with at least one neuron."""
+    if len(shape) != 2:
+        raise UndefinedMetric(f"{name} compares arrays (sample, neuron), got one of shape {tuple(shape)}")
+    if shape[1] == 0:
+        raise UndefinedMetric(f"{name} is undefined: the representation has no neuron")
 
 
 def check_finite(x: Array, name: str, *, first: int = 0) -> None:
