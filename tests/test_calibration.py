@@ -3,8 +3,6 @@
 Slow studies print their rates; every bound leaves room for two binomial standard errors.
 """
 
-import warnings
-
 import numpy as np
 import pytest
 from scipy.spatial.distance import cdist
@@ -12,9 +10,12 @@ from scipy.spatial.distance import cdist
 import akpsim
 from akpsim.errors import AkpsimError
 from akpsim.karenina.calibration import _p_values
+from akpsim.karenina.centres import centre_distances, space_of
 from akpsim.karenina.disperse import Options
 from akpsim.karenina.effect import against_reference, contrast, spreads
+from akpsim.karenina.permdisp import group_means, log_range
 from akpsim.karenina.readout import project_out
+from akpsim.permutations import p_value, shuffled
 
 
 def test_calibration_counts_rejections_with_an_interval():
@@ -124,26 +125,21 @@ def test_coverage_of_the_interval(first, second):
 
 @pytest.mark.slow
 def test_permuting_labels_takes_a_shift_for_a_difference_of_spread():
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore")
-        from skbio import DistanceMatrix
-        from skbio.stats.distance import permdisp
-
-        rng = np.random.default_rng(3)
-        theirs, ours = [], []
-        codes = np.repeat([0, 1], 15)
-        for _ in range(150):
-            points = normal(rng, 30, 2)
-            points[15:] += 4
-            dist = cdist(points, points)
-            dist = (dist + dist.T) / 2
-            labels = codes.astype(str).tolist()
-            found = permdisp(DistanceMatrix(dist), labels, test="centroid", permutations=99, seed=rng)
-            theirs.append(found["p-value"] <= 0.05)
-            ours.append(_p_values(dist, codes, 199, rng)[1] <= 0.05)
-    print(f"\n15 + 15, shifted: labels permuted {np.mean(theirs):.2f}, ours {np.mean(ours):.2f} (s.e. .03, .02)")
-    assert np.mean(ours) <= 0.09 + 2 * 0.018
-    assert np.mean(theirs) > 0.1
+    rng = np.random.default_rng(3)
+    codes = np.repeat([0, 1], 15)
+    permuted, ours = [], []
+    for _ in range(300):
+        points = normal(rng, 30, 2)
+        points[15:] += 4
+        dist = cdist(points, points)
+        space = space_of(dist)
+        labels = codes[shuffled(30, 199, [np.arange(30)], rng)]
+        null, observed = (log_range(group_means(centre_distances(space, c), c)) for c in (labels, codes[None]))
+        permuted.append(p_value(null, observed[0]) <= 0.05)
+        ours.append(_p_values(dist, codes, 199, rng)[1] <= 0.05)
+    print(f"\n15 + 15, shifted: labels permuted {np.mean(permuted):.3f}, ours {np.mean(ours):.3f} (s.e. .025, .013)")
+    assert np.mean(ours) <= 0.09
+    assert np.mean(permuted) > 0.15
 
 
 @pytest.mark.slow

@@ -226,3 +226,11 @@ def test_umap_is_given_the_points_and_the_options(name, monkeypatch):
     assert asked["n_neighbors"] == 7  # all others
     assert asked["densmap"] == (name == "densmap")
     assert found.attrs["method"] == name
+
+
+def test_the_page_of_ordinations_is_current():
+    from akpsim.ordination.page import ordinations_page
+
+    page = Path(__file__).parents[1] / "docs" / "ordinations.md"
+    made = ordinations_page(akpsim.ORDINATIONS.values())
+    assert page.read_text(encoding="utf-8") == made, "write docs/ordinations.md again with ordinations_page"
