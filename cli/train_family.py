@@ -1,6 +1,7 @@
 """`akpsim train-family`."""
 
 import json
+import re
 from pathlib import Path
 from typing import Annotated
 
@@ -48,16 +49,15 @@ def train_family(
         "network__backbone": backbone,
         "network__weights": weights,
         "data__image_size": image_size,
-    } | ({f"data__{key}": value for key, value in data_named(data).items()} if data is not None else {})
+    }
+    if data is not None:
+        overrides |= {f"data__{key}": value for key, value in data_named(data).items()}
+        overrides["name"] = "-".join(
+            re.sub(r"[^A-Za-z0-9_.]+", "_", word) for word in (Path(data).stem, backbone) if word
+        )
     design = akpsim.load_study(study, **overrides)
     if out is None and any(value is not None for value in overrides.values()):
-        parts = [
-            design.name,
-            *(Path(data).stem for _ in [0] if data),
-            *([backbone] if backbone else []),
-            design.hash[:6],
-        ]
-        out = Path("runs") / "-".join(parts)
+        out = Path("runs") / f"{design.name}-{design.hash[:6]}"
     if checkpoint_every is not None:
         section = design.training.model_copy(update={"checkpoint_every": checkpoint_every})
         design = design.model_copy(update={"training": section})

@@ -85,7 +85,7 @@ def test_training_comparing_and_plotting_say_where_things_are(tiny_study, tmp_pa
     ("arguments", "message"),
     [
         (("train-family", "digts"), "unknown preset 'digts': did you mean 'digits'"),
-        (("train-family", "--data", "nowhere"), "unknown dataset or folder 'nowhere'"),
+        (("train-family", "--data", "nowhere"), "'nowhere': there are: digits, wings, folder"),
         (("train-family", "--backbone", "inception_v4"), "did you mean 'inception_v3'"),
         (("list", "metric"), "unknown list 'metric': did you mean 'metrics'"),
         (("plot", "."), "is no run: it has no manifest.json"),

@@ -63,6 +63,12 @@ def test_swapped_activations_follow_the_order_and_end_with_finally():
     assert names == ["tanh", "softplus", "tanh", "relu"]
 
 
+def test_a_single_swap_is_not_undone_by_finally():
+    network = head()
+    PERTURBATIONS["swap_activation"].act(network, moment(event=0, last=True), order=["tanh"], finally_="relu")
+    assert network.dense_1.name == "tanh"
+
+
 def test_a_swapped_layer_computes_the_new_activation():
     network, x = head(), torch.randn(7, 4, generator=generator(1))
     PERTURBATIONS["swap_activation"].act(network, moment(), order=["tanh"], layers="dense_2")

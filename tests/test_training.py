@@ -162,7 +162,7 @@ def test_the_loss_swap_is_reported_as_null_and_the_activation_swap_is_not(tmp_pa
     run = train_family(load_study(study), tmp_path / "run")
     lines = null_perturbations(run)
     assert len(lines) == 1
-    assert lines[0].startswith("loss: swap_loss is no perturbation")
+    assert lines[0].startswith("family loss: swap_loss changes nothing: the cosine of the gradients")
     audit = run.table("audit")
     ratio = dict(zip(audit.family.values, audit.gradient_norm_ratio.values[:, 0], strict=True))
     assert ratio["loss"] == pytest.approx(1 / 10, rel=1e-5)  # Poisson's gradient is 1/classes of cross-entropy's

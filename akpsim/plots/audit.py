@@ -35,10 +35,8 @@ def plot_audit(audit: xr.Dataset, *, by: str = "family", axes: Any = None) -> np
         import matplotlib.pyplot as plt
 
         axes = plt.subplots(1, 3, figsize=(11, 3.4), layout="constrained")[1]
-    groups = [
-        g for g in dict.fromkeys(audit[by].values.tolist()) if audit.epoch.sel(member=audit[by] == g).notnull().any()
-    ]
-    colour = colours(groups)
+    colour = colours(audit[by].values)
+    groups = [group for group in colour if audit.epoch.sel(member=audit[by] == group).notnull().any()]
     for ax, (variable, label) in zip(axes, PANELS.items(), strict=True):
         for index, group in enumerate(groups):
             rows = audit.sel(member=audit[by] == group)

@@ -46,5 +46,5 @@ def plot_history(history: xr.Dataset, *, by: str = "family", axes: Any = None) -
         ax.set(xlabel="epoch", title=title, ylim=(0, 1.02))
     axes[0].set_ylabel("accuracy")
     handles, labels = axes[0].get_legend_handles_labels()
-    axes[0].figure.legend(handles, labels, loc="outside right center", title=by, frameon=False)
+    axes[0].figure.legend(handles, labels, loc="outside right center", title=f"{by} (thick: mean)", frameon=False)
     return np.asarray(axes)

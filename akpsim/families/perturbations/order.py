@@ -22,11 +22,11 @@ def name_at(
     choices : sequence of str
         What a random order draws from.
     finally_ : str, optional
-        The name at the last event.
+        The name at the last of several events; a single event follows `order`.
     current : str
         The name now.
     """
-    if moment.last and finally_ is not None:
+    if moment.last and moment.event > 0 and finally_ is not None:
         return finally_
     if isinstance(order, str):
         if order != "random":

@@ -70,12 +70,12 @@ def train_family(
     """
     out = Path(out) if out is not None else Path("runs") / study.name
     check_is_run(out)
-    if not fresh:
-        check_same_study(study, out)
     members = list(study.design())
     for member in members:
         for spec in member.family.perturbations:
             PERTURBATIONS[spec.name].check(spec.options)
+    if not fresh:
+        check_same_study(study, out)
     if not fresh and all(is_complete(study, out, member) for member in members):
         note(f"{out}: all {len(members)} members are complete")
         return Run(out)
@@ -159,8 +159,8 @@ def null_perturbations(run: Run) -> list[str]:
                     cosines.setdefault((str(family), entry.name), []).append(float(cosine))
     lowest = {key: np.min(values) for key, values in cosines.items()}  # NaN, a gradient of zero, is not null
     return [
-        f"{family}: {perturbation} is no perturbation: the gradient's cosine before and after is at least "
-        f"{lowest[family, perturbation]:.6f} at all {len(values)} events"
+        f"family {family}: {perturbation} changes nothing: the cosine of the gradients before and after is at least "
+        f"{lowest[family, perturbation]:.6f}, at {len(values)} events of all members together"
         for (family, perturbation), values in cosines.items()
         if lowest[family, perturbation] > NULL_COSINE
     ]
