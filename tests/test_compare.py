@@ -156,3 +156,20 @@ def test_the_interval_within_a_family_is_the_jackknife_over_members_by_hand():
 def test_members_without_the_grouping_are_told_what_there_is():
     with pytest.raises(UnknownName, match="unknown coordinate of member 'familly': did you mean 'family'"):
         akpsim.between_families(family_matrix(), by="familly")
+
+
+def test_representations_with_and_without_sample_ids_are_not_mixed():
+    rng = np.random.default_rng(0)
+    bare, labelled = rng.normal(size=(4, 2)), xr.DataArray(rng.normal(size=(4, 2)), dims=("sample", "neuron"))
+    labelled = labelled.assign_coords(sample=list("abcd"))
+    for given in ({"x": bare, "y": labelled}, {"y": labelled, "x": bare}):
+        with pytest.raises(akpsim.AkpsimError, match="'y' has sample ids and 'x' has none, so that their rows cannot"):
+            akpsim.compare(given)
+
+
+def test_two_members_a_family_give_a_mean_but_no_interval():
+    rng = np.random.default_rng(0)
+    x = xr.DataArray(rng.normal(size=(4, 9, 3)), dims=("member", "sample", "neuron"))
+    found = akpsim.between_families(akpsim.compare(x.assign_coords(family=("member", list("aabb")))))
+    assert np.isfinite(found["mean"].values).all()
+    assert np.isnan(found["mean_lower"].values).all()

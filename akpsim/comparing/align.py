@@ -87,7 +87,7 @@ def align(representations: Any, *, axis: str = "member") -> Aligned:
     Raises
     ------
     MisalignedSamples
-        If numbers of samples differ, an id is there twice, or ids differ.
+        If numbers of samples differ, an id is there twice, ids differ, or only some have ids.
     """
     if isinstance(representations, xr.DataArray):
         return _of_array(representations)
@@ -142,6 +142,12 @@ def _of_mapping(named: dict[str, Any], axis: str) -> Aligned:
         if count != expected:
             raise MisalignedSamples(
                 f"all representations must have the same samples: {first!r} has {expected}, {name!r} has {count}"
+            )
+        if (ids is None) != (known is None) and sources:
+            labelled, bare = (first, name) if ids is None else (name, first)
+            raise MisalignedSamples(
+                f"{labelled!r} has sample ids and {bare!r} has none, so that their rows cannot be matched; "
+                "give ids to all, or to none"
             )
         if known is None and ids is not None:
             first, known = name, ids

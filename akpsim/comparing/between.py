@@ -16,6 +16,9 @@ from scipy import stats
 from akpsim.checks import in_range
 from akpsim.errors import UnknownName, unknown_name
 
+FEWEST = 3
+"""Members a family that an interval needs: with two, one number would have to say how far it may be off."""
+
 
 def between_families(similarity: xr.DataArray | xr.Dataset, *, by: str = "family", level: float = 0.95) -> xr.Dataset:
     """Return mean similarities within each family and between each two.
@@ -115,7 +118,7 @@ def _half_width(block: np.ndarray, usable: np.ndarray, within: bool, level: floa
         both = 2 if within else 1
         left = usable.sum() - both * usable.sum(axis=axis)
         there = usable.any(axis=axis)
-        if there.sum() < 2 or (left[there] <= 0).any():
+        if there.sum() < FEWEST or (left[there] <= 0).any():
             return float("nan")
         without = (sums.sum() - both * sums.sum(axis=axis))[there] / left[there]
         m = without.size
