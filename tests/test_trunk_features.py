@@ -75,6 +75,20 @@ def test_the_number_of_threads_changes_no_bit(trunk):
     assert torch.get_num_threads() == threads_before
 
 
+def test_each_batch_is_computed_by_one_thread(trunk):
+    seen = []
+    handle = trunk.module.register_forward_hook(lambda module, inputs, output: seen.append(torch.get_num_threads()))
+    before = torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        compute_features(trunk, some_images().images, threads=2)
+        assert torch.get_num_threads() == 2
+    finally:
+        torch.set_num_threads(before)
+        handle.remove()
+    assert seen == [1, 1, 1]
+
+
 def test_a_damaged_file_is_made_anew(trunk, tmp_path):
     first = cached_features(trunk, some_images(), cache=tmp_path)
     (file,) = tmp_path.iterdir()
