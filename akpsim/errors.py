@@ -32,6 +32,10 @@ class StoreError(AkpsimError):
     """A run folder or a file in it that is missing, incomplete or of another study."""
 
 
+class ClusterError(AkpsimError):
+    """A scheduler or workers that are missing, cannot be reached or have other versions."""
+
+
 class AkpsimWarning(UserWarning):
     """A result that holds but must not be read without care, and the message says why."""
 

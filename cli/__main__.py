@@ -2,4 +2,5 @@
 
 from .main import app
 
-app()
+if __name__ == "__main__":  # processes that dask spawns import this module too
+    app()

@@ -23,6 +23,12 @@ def train_family(
     checkpoint_every: Annotated[
         int | None, typer.Option(min=0, help="Epochs between checkpoints; 0 for none. By default one a minute.")
     ] = None,
+    workers: Annotated[
+        int | None, typer.Option(min=1, help="Processes on this machine; by default all in this one.")
+    ] = None,
+    scheduler: Annotated[
+        str | None, typer.Option(help="Address of a running dask scheduler, such as tcp://node7:8786.")
+    ] = None,
     fresh: Annotated[bool, typer.Option("--fresh", help="Remove what the run folder holds and start again.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
@@ -35,6 +41,8 @@ def train_family(
         akpsim train-family
 
         akpsim train-family study.toml --out runs/mine --members 10
+
+        akpsim train-family paper --workers 8
 
         akpsim train-family --data images/ --backbone inception_v3 --weights random
     """
@@ -61,7 +69,15 @@ def train_family(
     if checkpoint_every is not None:
         section = design.training.model_copy(update={"checkpoint_every": checkpoint_every})
         design = design.model_copy(update={"training": section})
-    run = train(design, out, fresh=fresh, show=not as_json, note=lambda line: typer.echo(line, err=as_json))
+    run = train(
+        design,
+        out,
+        fresh=fresh,
+        workers=workers,
+        scheduler=scheduler,
+        show=not as_json,
+        note=lambda line: typer.echo(line, err=as_json),
+    )
     null = null_perturbations(run)
     if as_json:
         accuracy = run.members.accuracy.groupby(run.members.family).mean()

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import numpy as np
 
-from akpsim.errors import AkpsimError, InvalidStudy, StoreError
+from akpsim.checks import at_least
+from akpsim.errors import AkpsimError, ClusterError, InvalidStudy, StoreError
 from akpsim.families.perturbations import PERTURBATIONS
 from akpsim.families.perturbations.perturbation import GRADIENT_SITES
 from akpsim.families.training.audit import NULL_COSINE
@@ -36,6 +37,8 @@ def train_family(
     out: Path | str | None = None,
     *,
     fresh: bool = False,
+    workers: int | None = None,
+    scheduler: str | None = None,
     show: bool = False,
     note: Callable[[str], None] = lambda line: None,
 ) -> Run:
@@ -49,6 +52,11 @@ def train_family(
         The run folder; ``runs/NAME`` by default.  A folder with the same study is continued.
     fresh : bool
         Remove what the run folder holds and start again.
+    workers : int, optional
+        Processes on this machine, one member and one thread each; without it, and without `scheduler`, members are
+        trained in this process.  The bits are the same.
+    scheduler : str, optional
+        Address of a running dask scheduler, such as ``tcp://node7:8786``.
     show : bool
         Show a progress bar on standard error.
     note : callable
@@ -65,9 +73,15 @@ def train_family(
         If the study asks for what does not exist; nothing is trained then.
     StoreError
         If the folder holds another study or cannot be written.
+    ClusterError
+        If the scheduler or its workers cannot be used.
     MemberFailed
         If members failed: their names and reasons; the others are complete.
     """
+    if workers is not None and scheduler is not None:
+        raise ClusterError("`workers` starts a cluster and `scheduler` uses one that runs: give one of the two")
+    if workers is not None:
+        at_least(workers, "workers", 1)
     out = Path(out) if out is not None else Path("runs") / study.name
     check_is_run(out)
     members = list(study.design())
@@ -89,19 +103,30 @@ def train_family(
         clean(out, [member for member in members if member not in missing])
         if len(missing) < len(members):
             note(f"{out}: {len(members) - len(missing)} of {len(members)} members are complete, training the rest")
-        note(room_for(out, [sizes[member.family.name] for member in missing]))
+        note(room_for(out, [sizes[member.family.name] for member in missing], at_once=workers or 1))
         write_text(out / "study.toml", study.to_toml())
         write_manifest(study, out, failures={})
-        failures = train_missing(study, missing, prepared, out, show=show)
-        write_manifest(study, out, failures=failures)
+        failures: dict[str, str] = {}
+        try:
+            if workers is None and scheduler is None:
+                train_missing(study, missing, prepared, out, failures, show=show)
+            else:
+                from akpsim.families.training.cluster import train_on_cluster
+
+                train_on_cluster(
+                    study, missing, prepared, out, failures, workers=workers, scheduler=scheduler, show=show
+                )
+        finally:
+            write_manifest(study, out, failures=failures)
     if failures:
         raise MemberFailed(f"{len(failures)} of {len(members)} members failed: {by_reason(failures)}")
     return Run(out)
 
 
-def train_missing(study: Study, missing: list[Member], prepared: Prepared, out: Path, *, show: bool) -> dict[str, str]:
-    """Train members one by one; return the reasons of those that failed."""
-    failures: dict[str, str] = {}
+def train_missing(
+    study: Study, missing: list[Member], prepared: Prepared, out: Path, failures: dict[str, str], *, show: bool
+) -> None:
+    """Train members one by one; add the reasons of those that fail to `failures`."""
     epochs = sum(member.family.epochs or study.training.epochs for member in missing)
     with Progress("epochs", total=epochs, show=show) as progress:
         for number, member in enumerate(missing, start=1):
@@ -116,7 +141,6 @@ def train_missing(study: Study, missing: list[Member], prepared: Prepared, out: 
                 raise
             except Exception as error:
                 failures[member.name] = f"{type(error).__name__}: {error}"
-    return failures
 
 
 def by_reason(failures: dict[str, str]) -> str:
