@@ -61,7 +61,10 @@ def load_study(source: Path | str | dict[str, Any] = "digits", **overrides: Any)
 
 def _content_of(source: Path | str | dict[str, Any]) -> tuple[str, dict[str, Any]]:
     if isinstance(source, dict):
-        return "study", json.loads(json.dumps(source))
+        try:
+            return "study", json.loads(json.dumps(source))
+        except (TypeError, ValueError) as error:
+            raise InvalidStudy(f"a study holds text, numbers, lists and tables: {error}") from None
     if str(source) in (known := presets()):
         return str(source), tomllib.loads(known[str(source)])
     path = Path(source)
@@ -70,7 +73,7 @@ def _content_of(source: Path | str | dict[str, Any]) -> tuple[str, dict[str, Any
     try:
         text = path.read_text(encoding="utf-8")
         return str(path), {"name": path.stem} | tomllib.loads(text)
-    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+    except ValueError as error:  # of TOML, of its encoding, or of a name that no file can have
         raise InvalidStudy(f"{path} is no TOML: {error}") from None
     except OSError as error:
         raise StoreError(f"cannot read {path}: {error.strerror}") from None

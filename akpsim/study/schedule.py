@@ -72,8 +72,10 @@ class PerturbationSpec(Section):
     @classmethod
     def _sort_keys(cls, value: Any) -> Any:
         """Sort a flat TOML table into schedule and options."""
-        if not isinstance(value, dict):
-            return value
+        if not isinstance(value, dict) or not all(
+            isinstance(value.get(key, {}), dict) for key in ("schedule", "options")
+        ):
+            return value  # which pydantic refuses, saying what it should be
         flat = {**value, **value.get("schedule", {}), **value.get("options", {})}
         schedule = {key: flat.pop(key) for key in Schedule.model_fields if key in flat}
         own = {key: flat.pop(key) for key in ("name", "optimizer_state") if key in flat}

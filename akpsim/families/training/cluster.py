@@ -25,7 +25,7 @@ from akpsim.store import open_member
 from akpsim.study import Member, Study
 
 WAIT = 60
-"""Seconds to wait for a scheduler, and for its first worker."""
+"""Seconds to wait for a scheduler; its workers may come when a queue lets them."""
 REPORT = 0.5
 """Seconds between two reports of a member's progress."""
 
@@ -76,7 +76,7 @@ class Pool:
                 if future.status == "finished":
                     result = future.result()
                     if result["stop"]:
-                        raise StoreError(result["reason"])
+                        raise {"store": StoreError, "versions": ClusterError}[result["stop"]](result["reason"])
                     if result["reason"] is not None:
                         failures[name] = result["reason"]
                     self.watch.finish(name)
@@ -92,7 +92,7 @@ class Pool:
 
     def _submit(self, name: str) -> Any:
         key = f"{self.topic}-{name}-{secrets.token_hex(2)}"
-        return self.client.submit(train_one, name, *self.arguments, self.topic, key=key, pure=False)
+        return self.client.submit(train_one, name, *self.arguments, self.topic, versions(), key=key, pure=False)
 
 
 class Watch:
@@ -123,32 +123,38 @@ class Watch:
                 self.progress.advance(steps, note=f"members {self.ready}/{self.count}, {name}")
 
 
-def train_one(name: str, study: str, out: str, shared: str | None, topic: str) -> dict[str, Any]:
+def train_one(
+    name: str, study: str, out: str, shared: str | None, topic: str, wanted: tuple[str, str]
+) -> dict[str, str | None]:
     """Train one member on a worker, if it is not complete by now.
 
     Returns
     -------
     dict
-        ``reason`` is None, or why it failed; ``stop`` says that the others would fail too.
+        ``reason`` is None, or why it failed; ``stop`` is what would make the others fail too, if anything.
     """
     from distributed import get_worker
+
+    worker, said = get_worker(), time.monotonic()
+    if tuple(wanted) != versions():
+        reason = f"worker {worker.address} has {' and '.join(versions())}, this process has {' and '.join(wanted)}"
+        return {"reason": f"{reason}: install the same on both, or the bits differ", "stop": "versions"}
 
     design = Study.model_validate_json(study)
     (member,) = (member for member in design.design() if member.name == name)
     with contextlib.suppress(StoreError), open_member(Path(out) / "members" / f"{name}.nc") as file:
         if file.study == design.hash:
-            return {"reason": None, "stop": False}
-    worker, said = get_worker(), time.monotonic()
+            return {"reason": None, "stop": None}
     try:
         for epoch in train_member(design, member, receive(study, shared), Path(out)):
             if time.monotonic() - said > REPORT:
                 said = time.monotonic()
                 worker.log_event(topic, (name, epoch))
     except StoreError as error:
-        return {"reason": str(error), "stop": True}
+        return {"reason": str(error), "stop": "store"}
     except Exception as error:
-        return {"reason": f"{type(error).__name__}: {error}", "stop": False}
-    return {"reason": None, "stop": False}
+        return {"reason": f"{type(error).__name__}: {error}", "stop": None}
+    return {"reason": None, "stop": None}
 
 
 @contextlib.contextmanager
@@ -164,11 +170,8 @@ def connected(workers: int | None, scheduler: str | None) -> Iterator[Any]:
         address = stack.enter_context(local_cluster(workers or 1)) if scheduler is None else scheduler
         try:
             client = stack.enter_context(Client(address, timeout=WAIT, set_as_default=False))
-            client.wait_for_workers(1, timeout=WAIT)
         except (OSError, ValueError, TimeoutError) as error:
-            raise ClusterError(f"no scheduler with workers answers at {scheduler}: {error}") from None
-        if scheduler is not None:
-            check_versions(client)
+            raise ClusterError(f"no scheduler answers at {scheduler}: {error}") from None
         yield client
 
 
@@ -195,20 +198,6 @@ def local_cluster(workers: int) -> Iterator[Any]:
         ) as cluster,
     ):
         yield cluster
-
-
-def check_versions(client: Any) -> None:
-    """Refuse workers that would not give the same bits as this process."""
-    ours = versions()
-    try:
-        theirs = client.run(versions)
-    except ImportError as error:
-        raise ClusterError(f"the workers cannot import akpsim: {error}") from None
-    for worker, found in theirs.items():
-        if found != ours:
-            raise ClusterError(
-                f"worker {worker} has {' '.join(found)} and this process has {' '.join(ours)}; install the same on both"
-            )
 
 
 def versions() -> tuple[str, str]:
