@@ -1,5 +1,6 @@
 """Bring representations into one form: named, with the same samples in the same order, read only when sliced."""
 
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -48,6 +49,18 @@ class Aligned:
         """Return the same representations of some of the samples."""
         samples = None if self.samples is None else tuple(self.samples[row] for row in rows.tolist())
         return replace(self, sources=tuple(Taken(source, rows) for source in self.sources), samples=samples)
+
+    def in_memory(self, most: int) -> "Aligned":
+        """Return the representations read once, if they are not in memory yet and take at most so many bytes."""
+        lazy = any(hasattr(source, "compute") or isinstance(source, Taken) for source in self.sources)
+        if not lazy or self.size > most:
+            return self
+        return replace(self, sources=tuple(self.load(index) for index in range(len(self))))
+
+    @property
+    def size(self) -> int:
+        """Bytes of all representations in double precision, which is the most that they take."""
+        return sum(8 * math.prod(source.shape) for source in self.sources)
 
     def load(self, index: int, rows: slice = slice(None)) -> Array:
         """Return some samples of one representation as an array in memory, in floating point."""

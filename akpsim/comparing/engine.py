@@ -31,6 +31,10 @@ SAFE = {4: (1e-8, 1e15), 8: (1e-100, 1e100)}
 """Traces of a Gram matrix between which no product over- or underflows, by bytes of a number."""
 
 
+ONCE = 2**31
+"""Bytes up to which representations of a store are read once, and not each time they are needed, without a cap."""
+
+
 @dataclass(frozen=True)
 class Products:
     """Inner products of Gram matrices: `off` (member, member) without their diagonals, `diagonal` (member, sample).
@@ -74,6 +78,10 @@ def linear_products(
     """
     for source in aligned.sources:
         check_table(source.shape, name)
+    held = aligned.in_memory(ONCE if memory is None else memory // 2)
+    if held is not aligned and memory is not None:
+        memory -= aligned.size
+    aligned = held
     x = aligned.load(0, slice(0, 1))
     xp = array_namespace(x)
     wide = any("64" in str(source.dtype) for source in aligned.sources)
