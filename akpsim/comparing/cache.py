@@ -82,7 +82,9 @@ def _gram(x: Any, name: str) -> tuple[np.ndarray, np.ndarray]:
 
 def _row(folder: Path, below: np.ndarray, keys: list[str]) -> np.ndarray:
     """Return the products of a Gram matrix with those of all keys, itself the last."""
-    return np.array([2 * float(np.load(folder / f"{key}.npy", mmap_mode="r") @ below) for key in keys])
+    return np.array(
+        [2 * float(np.load(folder / f"{key}.npy", mmap_mode="r", allow_pickle=False) @ below) for key in keys]
+    )
 
 
 def _grow(off: np.ndarray, diagonal: np.ndarray, row: np.ndarray, trace: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
