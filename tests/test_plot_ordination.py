@@ -93,3 +93,13 @@ def test_the_effect_at_each_layer_is_drawn_with_its_interval():
     np.testing.assert_allclose(heights, np.exp([*found.log_ratio.values, float(found.omnibus_log_ratio)]))
     assert [text.get_text() for text in ax.get_xticklabels()] == ["dense_1", "logits", "all"]
     assert ax.get_ylabel() == "spread severe / none"
+
+
+def test_rates_and_slopes_are_drawn_as_they_were_measured():
+    points = np.random.default_rng(0).normal(size=(12, 4))
+    rates = akpsim.calibrate(cdist(points, points), sizes=(3, 3), repetitions=20, seed=0)
+    ax = PLOTS[rates.attrs["result"]].draw(rates)
+    np.testing.assert_allclose(ax.lines[0].get_ydata(), rates.rate)
+    slope = akpsim.disperse_on(cdist(points, points), points[:, 0], permutations=9)
+    ax = PLOTS[slope.attrs["result"]].draw(slope)
+    np.testing.assert_allclose(ax.collections[0].get_offsets(), np.column_stack([slope.value, slope.contribution]))

@@ -15,6 +15,7 @@ from akpsim.plots.dynamics import plot_members, plot_populations, plot_profiles,
 from akpsim.plots.history import plot_history
 from akpsim.plots.lotka_volterra import plot_lotka_volterra, plot_trajectories
 from akpsim.plots.ordination import plot_ordination, plot_panels
+from akpsim.plots.rates import plot_calibration, plot_slope
 from akpsim.plots.similarity import plot_similarity
 from akpsim.plots.similarity_curve import plot_similarity_curve
 from akpsim.plots.similarity_strip import plot_similarity_strip
@@ -36,6 +37,8 @@ PLOTS: Registry[Plot] = Registry(
         Plot("audit", plot_audit, "what each swap changed: gradient, loss and function"),
         Plot("history", plot_history, "accuracy over epochs, a line a member"),
         Plot("training_curves", plot_training_curves, "accuracy by optimizer and perturbation, with the swaps marked"),
+        Plot("calibration", plot_calibration, "false-positive rates of the tests"),
+        Plot("dispersion_slope", plot_slope, "distance to the others against accuracy"),
         Plot("crisis", plot_crisis, "correlations between attributes and variance of members over epochs"),
         Plot("dispersion", plot_dispersion, "distances of members to the centre of their group, with the verdict"),
         Plot("dispersion_layers", plot_layers, "the ratio of spreads at each layer"),
