@@ -189,6 +189,10 @@ def test_equal_dissimilarities_share_their_rank():
     a, b = [1, 2, 1, 1, 2, 1], [4, 5, 1, 1, 5, 4]
     close("rsa", scipy.stats.spearmanr(a, b).statistic, x, y, rdm="squared_euclidean")
     close("rsa", scipy.stats.kendalltau(a, b).statistic, x, y, rdm="squared_euclidean", compare="kendall")
+    # On a line, 0 1 2 3 and 0 1 3 7: distances 1 2 3 1 2 1, of which ranks are 2 4.5 6 2 4.5 2, and 1 3 7 2 6 4
+    line, spread = np.array([[0.0], [1], [2], [3]]), np.array([[0.0], [1], [3], [7]])
+    expected = np.corrcoef([2, 4.5, 6, 2, 4.5, 2], [1, 3, 6, 2, 5, 4])[0, 1]
+    close("rsa", expected, line, spread, rdm="euclidean")
 
 
 def neighbours(x):
