@@ -9,7 +9,7 @@ import xarray as xr
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from scipy import stats
-from scipy.spatial.distance import cdist
+from scipy.spatial.distance import cdist, squareform
 
 import akpsim
 from akpsim.errors import AkpsimError
@@ -158,3 +158,33 @@ def test_scale_and_order_of_members_do_not_matter():
 def test_what_cannot_be_judged_is_refused_in_a_sentence(dist, labels, message):
     with pytest.raises(AkpsimError, match=message):
         akpsim.disperse(dist, labels)
+
+
+def test_with_blocks_the_interval_leaves_out_whole_blocks():
+    rng = np.random.default_rng(0)
+    points = np.concatenate([rng.normal(size=(6, 5)), 2 * rng.normal(size=(6, 5))])
+    dist, labels, seeds = cdist(points, points), np.repeat(["none", "severe"], 6), np.tile(range(6), 2)
+    found = akpsim.disperse(dist, labels, blocks=seeds)
+
+    def effect(kept):
+        means = [
+            dist[np.ix_(m, m)].sum() / (m.sum() * (m.sum() - 1))
+            for m in (kept & (labels == g) for g in ("none", "severe"))
+        ]
+        return np.log(means[1] / means[0])
+
+    left = np.array([effect(seeds != seed) for seed in range(6)])
+    error = np.sqrt(5 / 6 * ((left - left.mean()) ** 2).sum())
+    assert float(found.log_ratio) == pytest.approx(effect(seeds >= 0))
+    assert float(found.log_ratio_upper - found.log_ratio) == pytest.approx(stats.t.ppf(0.975, 5) * error)
+
+
+def test_copies_of_members_do_not_narrow_an_interval_over_blocks():
+    dist, labels = cloud(3, sizes=(6, 6))
+    seeds = np.tile(range(6), 2)
+    twice = np.tile(range(12), 2)
+    rng = np.random.default_rng(0)
+    copies = dist[np.ix_(twice, twice)] + squareform(rng.uniform(0, 1e-9, size=24 * 23 // 2))
+    one = akpsim.disperse(dist, labels, blocks=seeds, seed=0)
+    two = akpsim.disperse(copies, labels[twice], blocks=seeds[twice], seed=0)
+    assert float(two.log_ratio_upper - two.log_ratio) > 0.9 * float(one.log_ratio_upper - one.log_ratio)

@@ -14,7 +14,16 @@ from akpsim.checks import in_range
 from akpsim.distances import Negative, distance_matrix, group_label, groups_of, member_coordinates
 from akpsim.errors import InvalidData, unknown_name
 from akpsim.karenina.centres import Center, centre_distances, small_sample, space_of
-from akpsim.karenina.effect import Estimate, Spread, against_reference, contrast, interval, pair_weights, spreads
+from akpsim.karenina.effect import (
+    Estimate,
+    Spread,
+    against_reference,
+    blocked_contrast,
+    contrast,
+    interval,
+    pair_weights,
+    spreads,
+)
 from akpsim.karenina.location import group_sums, wd_from_sums
 from akpsim.karenina.permdisp import coded, group_means, relabelled_means
 from akpsim.karenina.verdict import EQUIVALENCE, sentence, verdict
@@ -42,6 +51,7 @@ class Design(NamedTuple):
     codes: np.ndarray
     reference: int
     drawn: Relabelings
+    blocks: np.ndarray | None = None
 
     @property
     def pairs(self) -> list[tuple[int, int]]:
@@ -96,7 +106,8 @@ def disperse(
     reference : str, optional
         The group that others are compared with; by default ``happy``, ``none`` or ``baseline``, else the first.
     blocks : str or sequence, optional
-        Labels are permuted only inside a block (a seed, an optimizer).
+        Labels are permuted only inside a block (a seed, an optimizer).  With five blocks or more the interval leaves
+        out whole blocks instead of members, because members of one block are alike beyond their group.
     center, negative
         As for `akpsim.permdisp`.
     confidence : float
@@ -148,7 +159,7 @@ def design_of(
         raise unknown_name("group for `reference`", reference, groups)
     inside = None if blocks is None else groups_of(members, blocks, name="blocks")
     drawn = relabelings(codes, permutations=permutations, blocks=inside, seed=seed)
-    return Design(labels.astype(str), groups, codes, groups.index(reference), drawn)
+    return Design(labels.astype(str), groups, codes, groups.index(reference), drawn, inside)
 
 
 def disperse_one(values: np.ndarray, design: Design, options: Options) -> Dispersed:
@@ -158,8 +169,10 @@ def disperse_one(values: np.ndarray, design: Design, options: Options) -> Disper
         raise InvalidData(f"all distances are equal ({upper[0]:g}): there is no variation to judge a difference by")
     codes, number = design.codes, len(design.groups)
     own = spreads(values, codes, design.groups)
-    effect = contrast(own, against_reference(number, design.reference), confidence=options.confidence)
-    pairs = [contrast(own, pair_weights(number, *pair), confidence=options.confidence) for pair in design.pairs]
+    effect, *pairs = (
+        _estimate(values, own, weights, design, options)
+        for weights in [against_reference(number, design.reference), *(pair_weights(number, *p) for p in design.pairs)]
+    )
     space = space_of(values, negative=options.negative)
     distance = centre_distances(space, codes[None], center=options.center)[0] * small_sample(codes)
     logs = _logs(group_means(distance[None], codes[None]))
@@ -179,6 +192,15 @@ def disperse_one(values: np.ndarray, design: Design, options: Options) -> Disper
         wd_from_sums(group_sums(squared, design.drawn.codes), sizes),
         space.negative_share,
     )
+
+
+def _estimate(values: np.ndarray, own: list[Spread], weights: np.ndarray, design: Design, options: Options) -> Estimate:
+    """Return a contrast; its interval leaves out blocks where there are enough, else members."""
+    if design.blocks is not None:
+        found = blocked_contrast(values, design.codes, weights, design.blocks, confidence=options.confidence)
+        if found is not None:
+            return found
+    return contrast(own, weights, confidence=options.confidence)
 
 
 def _logs(means: np.ndarray) -> np.ndarray:

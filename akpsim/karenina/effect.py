@@ -15,6 +15,7 @@ from scipy import stats
 from akpsim.errors import InvalidData
 
 SMALLEST_FOR_INTERVAL = 3
+FEWEST_BLOCKS = 5
 
 
 class Estimate(NamedTuple):
@@ -93,6 +94,37 @@ def contrast(found: list[Spread], weights: np.ndarray, *, confidence: float = 0.
     if not np.isfinite(variance) or variance <= 1e-20:
         return Estimate(value, np.nan, np.nan, np.nan, np.nan)
     return interval(value, variance, variance**2 / (parts**2 / (sizes - 1)).sum(), confidence=confidence)
+
+
+def blocked_contrast(
+    values: np.ndarray, codes: np.ndarray, weights: np.ndarray, blocks: np.ndarray, *, confidence: float = 0.95
+) -> Estimate | None:
+    """Return a weighted sum of log mean distances whose interval leaves out whole blocks, or None if it cannot.
+
+    Members of one block, such as one seed in several families, are alike beyond their group; leaving them out together
+    counts them as one.  Five blocks at least are needed, and without any of them each group must keep two members.
+    """
+    names = np.unique(blocks)
+    if len(names) < FEWEST_BLOCKS:
+        return None
+    left = np.array([_contrast_of(values, codes, weights, blocks != name) for name in names])
+    value = _contrast_of(values, codes, weights, np.ones(len(codes), dtype=bool))
+    if not np.isfinite(left).all() or np.ptp(left) <= 1e-10:
+        return None
+    many = len(names)
+    variance = float((many - 1) / many * ((left - left.mean()) ** 2).sum())
+    return interval(value, variance, many - 1, confidence=confidence)
+
+
+def _contrast_of(values: np.ndarray, codes: np.ndarray, weights: np.ndarray, kept: np.ndarray) -> float:
+    """Return a weighted sum of log mean distances among the members kept; NaN if a group has no two that differ."""
+    total = 0.0
+    for code in np.flatnonzero(weights):
+        members = kept & (codes == code)
+        inside = values[np.ix_(members, members)]
+        n = len(inside)
+        total += weights[code] * np.log(inside.sum() / (n * (n - 1))) if n > 1 and inside.any() else np.nan
+    return float(total)
 
 
 def interval(value: float, variance: float, freedom: float, *, confidence: float = 0.95) -> Estimate:
