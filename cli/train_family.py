@@ -86,8 +86,20 @@ def train_family(
         return
     for line in null:
         typer.echo(line)
-    typer.echo(accuracy_table(run))
+    typer.echo(result_table(run))
     typer.echo(f"{run.path}: {len(run.names)} members complete")
+
+
+def result_table(run: "akpsim.Run") -> str:
+    """Return the paper's Table 1 for a run of its presets, and test accuracy by family for others."""
+    from akpsim.classification import printable
+    from akpsim.tables import as_text
+
+    if run.study.name.startswith("paper"):
+        table = akpsim.classification_table(run)
+        if "paper_accuracy" in table:
+            return as_text(printable(table))
+    return accuracy_table(run)
 
 
 def accuracy_table(run: "akpsim.Run") -> str:

@@ -147,6 +147,15 @@ def test_the_command_saves_by_suffix_and_prints_json(cli, tmp_path):
     assert cli("table", tmp_path)[0] == 1
 
 
+def test_training_a_paper_preset_ends_with_table_1(tmp_path, tiny_run):
+    from akpsim_cli.train_family import result_table
+
+    run = a_run(tmp_path, name="paper-a", family="a_activation_rmsprop")
+    assert "paper: the paper's Table 1" in result_table(run)
+    assert result_table(tiny_run).startswith("family ")
+    assert "paper" not in result_table(tiny_run)
+
+
 def test_ten_classes_fit_too(tiny_run):
     table = classification_table(tiny_run)
     assert table.sizes == {"class": 10, "family": 2}
