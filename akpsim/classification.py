@@ -73,7 +73,7 @@ def classification_table(run: Run) -> xr.Dataset:
         table[f"{score}_sd"] = (axes, np.stack([deviation(v) for v in values]))
     lower, upper = wilson(table.accuracy.values, int(images.sum()))
     table = table.assign(accuracy_lower=("family", lower), accuracy_upper=("family", upper))
-    return table.assign(paper_scores(run.study.name, names, images))
+    return table.assign(paper_scores(names, images))
 
 
 def scores_of(run: Run, member: str) -> dict[str, Any]:
@@ -105,11 +105,11 @@ def wilson(share: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
     return (middle - half) / (1 + Z**2 / count), (middle + half) / (1 + Z**2 / count)
 
 
-def paper_scores(study: str, families: list[str], images: np.ndarray) -> dict[str, Any]:
-    """Return the paper's Table 1 for the families of a paper preset, and nothing for other runs."""
+def paper_scores(families: list[str], images: np.ndarray) -> dict[str, Any]:
+    """Return the paper's Table 1 for families named as those of its presets, and nothing for other runs."""
     text = files("akpsim.presets").joinpath("paper_table1.csv").read_text(encoding="utf-8")
     rows = {f"{r['group']}_{r['stress']}_{r['optimizer']}".lower(): r for r in csv.DictReader(text.splitlines())}
-    if study not in ("paper", "paper-a", "paper-b", "paper-c") or len(images) != 2 or not set(families) <= set(rows):
+    if len(images) != 2 or not set(families) <= set(rows):
         return {}
     larger_first = np.argsort(-images, kind="stable")
     found: dict[str, Any] = {"paper_accuracy": ("family", [float(rows[name]["acc"]) for name in families])}

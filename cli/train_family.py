@@ -60,8 +60,9 @@ def train_family(
     }
     if data is not None:
         overrides |= {f"data__{key}": value for key, value in data_named(data).items()}
+        own = None if study == "digits" else Path(study).stem
         overrides["name"] = "-".join(
-            re.sub(r"[^A-Za-z0-9_.]+", "_", word) for word in (Path(data).stem, backbone) if word
+            re.sub(r"[^A-Za-z0-9_.-]+", "_", word) for word in (own, Path(data).stem, backbone) if word
         )
     design = akpsim.load_study(study, **overrides)
     if out is None and any(value is not None for value in overrides.values()):
@@ -95,11 +96,8 @@ def result_table(run: "akpsim.Run") -> str:
     from akpsim.classification import printable
     from akpsim.tables import as_text
 
-    if run.study.name.startswith("paper"):
-        table = akpsim.classification_table(run)
-        if "paper_accuracy" in table:
-            return as_text(printable(table))
-    return accuracy_table(run)
+    table = akpsim.classification_table(run)
+    return as_text(printable(table)) if "paper_accuracy" in table else accuracy_table(run)
 
 
 def accuracy_table(run: "akpsim.Run") -> str:

@@ -121,3 +121,9 @@ def test_captured_epochs_count_from_both_ends_and_past_them_is_an_error():
     assert load_study({"capture": {"epochs": [0, -1], "every": 2}}).capture.epochs_of(5) == (0, 2, 4, 5)
     with pytest.raises(AkpsimError, match="capture asks for epoch 9, but training has epochs 0 to 5"):
         load_study({"capture": {"epochs": [9]}}).capture.epochs_of(5)
+
+
+def test_a_study_named_anew_keeps_the_names_of_its_families():
+    study = load_study("digits", name="mine")
+    assert study.name == "mine"
+    assert study.families == load_study("digits").families

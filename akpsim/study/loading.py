@@ -50,7 +50,7 @@ def load_study(source: Path | str | dict[str, Any] = "digits", **overrides: Any)
             for section in sections:
                 table = table.setdefault(section, {})
             table[last] = value
-            if last in Family.model_fields and sections in ([], ["training"]):
+            if last in Family.model_fields and last != "name" and sections in ([], ["training"]):
                 for family in content.get("families", []):
                     family.pop(last, None)
     try:
