@@ -57,24 +57,28 @@ def test_three_species_are_fitted_by_the_generalized_system(cli, tmp_path):
     rates = {"growth_1": 1.0, "growth_2": -0.5, "growth_3": 0.4, "effect_12": -0.5, "effect_21": 0.4,
              "effect_23": -0.2, "effect_32": 0.1, "effect_33": -0.3}  # fmt: skip
     truth = akpsim.simulate_dynamics(
-        "generalized", np.linspace(0, 15, 30), rates, initial=[1, 1, 1], noise=0.02, seed=0
+        "generalized", np.linspace(0, 12, 20), rates, initial=[1, 1, 1], noise=0.02, seed=0
     )
     table = tmp_path / "three.csv"
     columns = np.c_[truth.time.values, truth.populations.values]
     np.savetxt(table, columns, delimiter=",", header="time,x,y,z", comments="")
-    code, out, _ = cli("fit-lv", table, "--species", 3, "--starts", 2, "-o", tmp_path / "fit.nc")
+    code, out, _ = cli("fit-lv", table, "--species", 3, "--starts", 1, "-o", tmp_path / "fit.nc")
     assert code == 0
-    assert "generalized Lotka-Volterra of 3 populations, n = 90" in out
+    assert "generalized Lotka-Volterra of 3 populations, n = 60" in out
     code, _, err = cli("fit-lv", table)
     assert code == 1
     assert err.strip() == ("akpsim: --species 2 needs 2 populations, the table has 3 (x, y, z): choose with --columns")
 
 
 def test_a_run_gives_a_table_and_reasons(cli, tiny_run, tmp_path):
-    code, out, _ = cli("fit-lv", tiny_run.path, "-o", tmp_path / "fit.nc", "--starts", 2)
+    code, out, _ = cli("fit-lv", tiny_run.path, "-o", tmp_path / "fit.nc", "--starts", 1)
     assert code == 0
     table = akpsim.open_result(tmp_path / "fit.nc")
     assert table.sizes["member"] == 4
+    assert table.group.values.tolist() == ["none", "severe"]
+    assert table.group_n.values.tolist() == [2, 2]
+    named = [text.split(":")[0] not in ("", "DoubtfulFit") for text in table.problem.values]
+    assert table.refused.values.astype(bool).tolist() == named
     for name in table.member.values:
         assert str(name) in out
     assert "none: " in out

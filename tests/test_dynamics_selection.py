@@ -162,7 +162,7 @@ def trajectories(kind: str, count: int, rng: np.random.Generator, points: int = 
     return np.exp(logs)
 
 
-@pytest.mark.parametrize("kind", ["random_walk", "rotation", "lotka_volterra"])
+@pytest.mark.parametrize("kind", ["rotation", "lotka_volterra"])
 def test_noise_is_called_noise_and_cycles_are_called_cycles(kind):
     values = trajectories(kind, 4, np.random.default_rng(11))
     found = akpsim.select_dynamics(np.arange(50.0), values, forecasts=False, starts=2)

@@ -115,11 +115,11 @@ def test_without_noise_the_rates_come_back():
 
 
 def test_many_trajectories_at_once_are_as_good_as_one_by_one():
-    time, values, rates = simulated(12)
+    time, values, rates = simulated(8)
     many = akpsim.fit_lotka_volterra(time, values)
     assert many.a.dims == ("trajectory",)
     found = np.stack([many[name].values for name in "abcd"], axis=1)
-    assert (np.abs(found / rates - 1) < 0.25).all(axis=1).sum() >= 11
+    assert (np.abs(found / rates - 1) < 0.25).all(axis=1).sum() >= 7
     for row in (0, 5):
         one = akpsim.fit_lotka_volterra(time, values[row])
         for name in (*NAMES, "sse", "period"):
@@ -150,7 +150,7 @@ def test_among_many_the_hopeless_are_named_and_the_short_end_in_nan():
     assert np.isnan(hopeless.a.values).all()
 
 
-@settings(max_examples=4, deadline=None)
+@settings(max_examples=3, deadline=None)
 @given(scale=st.tuples(st.floats(0.01, 100.0), st.floats(0.01, 100.0)), stretch=st.floats(0.01, 100.0))
 def test_units_change_nothing_but_units(scale, stretch):
     plain = akpsim.fit_lotka_volterra(None, PELTS, prey=0)

@@ -109,16 +109,6 @@ def test_class_selective_neurons(tiny_run):
     assert found.sel(member=member, population="class_7").values == pytest.approx(expected, rel=1e-6, nan_ok=True)
 
 
-def test_a_run_is_fitted_or_refused_member_by_member(tiny_run):
-    table = akpsim.fit_members(akpsim.populations(tiny_run), starts=2)
-    assert table.attrs["result"] == "lotka_volterra_members"
-    assert table.group.values.tolist() == ["none", "severe"]
-    assert table.group_n.values.tolist() == [2, 2]
-    assert (
-        table.refused.values == [text.split(":")[0] not in ("", "DoubtfulFit") for text in table.problem.values]
-    ).all()
-
-
 def test_groups_are_summarised_by_geometric_means():
     rates = [(0.5, 0.02, 0.8, 0.02), (0.55, 0.02, 0.8, 0.02), (0.5, 0.02, 0.9, 0.02)]
     runs = [

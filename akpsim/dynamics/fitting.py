@@ -183,7 +183,7 @@ def _improved(fit: Fit, rows: Array, *, substeps: int, polish: bool, tolerance: 
         part.copy() for part in (fit.parameters, fit.cost, fit.curvature, fit.converged)
     )
     end = fit.problem.minimise(
-        parameters[rows], rows, substeps=substeps, polish=polish, tolerance=tolerance, iterations=15
+        parameters[rows], rows, substeps=substeps, polish=polish, tolerance=tolerance, iterations=10
     )
     parameters[rows], cost[rows], curvature[rows] = end.parameters, end.cost, end.curvature
     converged[rows] |= end.converged

@@ -25,7 +25,7 @@ from akpsim.dynamics.noise import normal_log_likelihood
 from akpsim.dynamics.trajectory import as_trajectories, check_sufficient, check_values
 from akpsim.store import provenance
 
-ORIGINS = 6
+ORIGINS = 4
 WEAK = 2.0
 """Differences of BIC or AICc below this are no more than a hint (Kass and Raftery 1995)."""
 
