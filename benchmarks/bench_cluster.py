@@ -14,7 +14,7 @@ STUDY = {
     "name": "overhead",
     "members": 12,
     "network": {"dense": [256, 64]},
-    "training": {"epochs": 60, "batch_size": 32},
+    "training": {"epochs": 30, "batch_size": 32},
     "capture": {"populations": 0},
 }
 
@@ -38,16 +38,13 @@ def test_twelve_members_through_dask_cost_at_most_a_tenth_more_than_in_one_proce
     cost(warm, tmp_path / "warm")
     with local_cluster(2) as cluster:
         cost(warm, tmp_path / "warm-dask", scheduler=cluster.scheduler_address)
-        ratios = []
-        for repeat in range(2):
-            alone, alone_wall = cost(study, tmp_path / f"alone-{repeat}")
-            spread, spread_wall = cost(study, tmp_path / f"dask-{repeat}", scheduler=cluster.scheduler_address)
-            ratios.append(spread / alone)
-            print(
-                f"\n12 members: {alone:.1f} CPU-s in process ({alone_wall:.1f} s), {spread:.1f} CPU-s through dask "
-                f"({spread_wall:.1f} s): ratio {ratios[-1]:.2f}"
-            )
-    assert min(ratios) < 1.10
+        alone, alone_wall = cost(study, tmp_path / "alone")
+        spread, spread_wall = cost(study, tmp_path / "dask", scheduler=cluster.scheduler_address)
+    print(
+        f"\n12 members: {alone:.1f} CPU-s in process ({alone_wall:.1f} s), {spread:.1f} CPU-s through dask "
+        f"({spread_wall:.1f} s): ratio {spread / alone:.2f}"
+    )
+    assert spread < 1.10 * alone
 
 
 if __name__ == "__main__":

@@ -98,8 +98,15 @@ def kill_comparison(whole, folder, kills, rng):
     save(expected, path)
     hits = 0
     for _ in range(kills):
-        ended = killed_after(rng.uniform(0.5, 2.5), keep_comparing, whole[0].path, path)
-        assert not ended
+        before = path.stat().st_mtime_ns
+        process = starter().Process(target=keep_comparing, args=(whole[0].path, path))
+        process.start()
+        while path.stat().st_mtime_ns == before:
+            assert process.exitcode is None
+            time.sleep(0.001)
+        time.sleep(rng.uniform(0, 0.3))
+        process.kill()
+        process.join()
         hits += bool(list(folder.glob("*.partial*")))
         assert np.array_equal(open_result(path).similarity.values, expected.values)
     save(expected, path)
