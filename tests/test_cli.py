@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 import typer.main
 from akpsim_cli.main import app
+from PIL import Image
 
 from akpsim import METRICS, ORDINATIONS
 from akpsim.families import DATASETS, PERTURBATIONS
@@ -114,6 +115,21 @@ def test_a_users_error_is_one_sentence_and_exit_code_1(arguments, message, cli, 
     assert lines[0].startswith("akpsim: ")
     assert message.lower() in lines[0].lower()
     assert sorted(path.name for path in tmp_path.rglob("*")) == before
+
+
+def test_data_on_the_command_line_name_the_run(cli, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    rng = np.random.default_rng(0)
+    for kind in ("healthy", "ill"):
+        (tmp_path / "my images" / kind).mkdir(parents=True)
+        for number in range(12):
+            pixels = rng.integers(0, 255, (10, 10, 3), dtype=np.uint8)
+            Image.fromarray(pixels).save(tmp_path / "my images" / kind / f"{number}.png")
+    code, out, err = cli("train-family", "--data", "my images", "--members", 1, "--epochs", 2)
+    assert (code, err) == (0, "")
+    (run,) = (tmp_path / "runs").iterdir()
+    assert run.name.startswith("my_images-")
+    assert f"{run.relative_to(tmp_path)}: 5 members complete" in out
 
 
 def test_an_unknown_option_is_a_usage_error(cli):

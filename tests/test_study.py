@@ -81,6 +81,12 @@ def test_an_override_replaces_what_families_say_of_their_own():
     assert content["families"][0]["members"] == 9
 
 
+def test_a_study_renamed_keeps_the_names_of_its_families():
+    study = load_study("digits", name="mine")
+    assert study.name == "mine"
+    assert study.families == load_study("digits").families
+
+
 def test_members_inherit_what_their_family_does_not_say():
     study = load_study(
         {"training": {"optimizer": "sgd"}, "families": [{"name": "a"}, {"name": "b", "optimizer": "adam"}]}
