@@ -145,7 +145,7 @@ def _of_mapping(named: dict[str, Any], axis: str) -> Aligned:
     if not named:
         raise MisalignedSamples("there is nothing to compare: no representation was given")
     first, known, expected = next(iter(named)), None, -1
-    sources = []
+    sources: list[Any] = []
     for name, array in named.items():
         ids = _ids(array, name) if isinstance(array, xr.DataArray) else None
         source = array.transpose("sample", ...).data if isinstance(array, xr.DataArray) else array
