@@ -118,6 +118,10 @@ def checked(axes: str, path: Path, native: str, shape: tuple[int, ...]) -> str:
             f"`--axes {axes}` names {len(axes)} axes, but {path} has {len(shape)}, of lengths {lengths(shape)} "
             f"(its metadata say {native})"
         )
+    if axes != native and set(native) <= set(KNOWN):
+        raise InvalidData(
+            f"`--axes {axes}` contradicts {path}, whose metadata say {native}; leave `--axes` away, or mend the metadata"
+        )
     return axes
 
 
