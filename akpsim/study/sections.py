@@ -10,7 +10,7 @@ from pydantic import Field, model_validator
 
 from akpsim.errors import InvalidStudy
 from akpsim.study.schedule import PerturbationSpec
-from akpsim.study.section import Count, Fraction, Section
+from akpsim.study.section import Count, Fraction, Members, Section
 
 Stress = Literal["none", "mild", "severe"]
 Stream = Literal["weights", "batches", "perturbation"]
@@ -99,7 +99,7 @@ class Family(Section):
     group: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$", max_length=60)] | None = None
     stress: Stress = "none"
     dose: Annotated[float, Field(ge=0)] = 0.0
-    members: Count | None = None
+    members: Members | None = None
     epochs: Count | None = None
     loss: str | None = None
     optimizer: str | None = None
@@ -182,7 +182,7 @@ class Study(Section):
 
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$", max_length=60)] = "study"
     seed: Annotated[int, Field(ge=0)] = 0
-    members: Count = 6
+    members: Members = 6
     data: Data = Data()
     network: Network = Network()
     training: Training = Training()
