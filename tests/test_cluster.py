@@ -83,6 +83,7 @@ if "poison" not in PERTURBATIONS:
 """
 
 
+@pytest.mark.slow
 def test_a_member_that_kills_its_worker_is_named_and_the_others_finish(tmp_path, cache_folder, monkeypatch):
     (tmp_path / "poison.py").write_text(POISON)
     monkeypatch.syspath_prepend(tmp_path)
@@ -122,6 +123,7 @@ def scheduler(folder):
             process.wait()
 
 
+@pytest.mark.slow
 def test_a_driver_that_is_killed_is_started_again_on_the_same_scheduler_and_trains_what_is_missing(alone, tmp_path):
     (tmp_path / "twelve.toml").write_text(load_study(STUDY).to_toml())
     out = tmp_path / "run"
