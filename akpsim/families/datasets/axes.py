@@ -120,7 +120,7 @@ def checked(axes: str, path: Path, native: str, shape: tuple[int, ...]) -> str:
         )
     if axes != native and set(native) <= set(KNOWN):
         raise InvalidData(
-            f"`--axes {axes}` contradicts {path}, whose metadata say {native}; leave `--axes` away, or mend the metadata"
+            f"`--axes {axes}` contradicts {path}, whose metadata say {native}; leave `--axes` away or mend the file"
         )
     return axes
 
