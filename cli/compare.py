@@ -55,6 +55,10 @@ def compare(
     options: dict[str, Any] = {"metric": name, "memory": memory, **_parameters(param)}
     over: Any = "layer" if layer == "all" else "epoch" if epoch == "all" else None
     fixed: dict[str, Any] = {"layer": None if layer == "all" else layer, "epoch": _epoch(epoch)}
+    if layer == epoch == "all":
+        raise AkpsimError("`--layer all` and `--epoch all` are two comparisons; give one of them")
+    if over and (permutations or resamples or null):
+        raise AkpsimError(f"`--null`, `--permutations` and `--resamples` are of one matrix, not of `--{over} all`")
     if over and run is None:
         raise AkpsimError(f"`--{over} all` is of a run; name a run folder")
     result: Any
