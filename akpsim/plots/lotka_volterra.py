@@ -82,7 +82,8 @@ def plot_trajectories(fit: xr.Dataset, *, band: xr.Dataset | None = None, ax: Ax
             ax.fill_between(shaded.time, low, high, color=colour, alpha=0.2, linewidth=0)
     shown = f"R2 (logs) {float(fit.r2):.2f}, n = {int(fit.n)}" if "r2" in fit and np.isfinite(fit.r2) else ""
     best = str(fit["best"].values) if "best" in fit else str(fit.attrs.get("best", ""))
-    chosen = f"chosen among nulls: {best}" if best else ""
+    doubt = "undecided, " if str(fit.attrs.get("verdict", "")).startswith("undecided") else ""
+    chosen = f"{doubt}best by criterion: {best}" if best else ""
     ax.set_title("; ".join(part for part in (shown, chosen) if part), fontsize=8)
     ax.set(xlabel=str(fit.attrs.get("time_name", "time")), ylabel=str(fit.attrs.get("unit", "population")))
     _logarithmic(ax, "y")
