@@ -1,5 +1,8 @@
 """Initializers draw from the distributions that Keras documents, from the generator they are given."""
 
+import json
+from pathlib import Path
+
 import numpy as np
 import pytest
 import torch
@@ -7,6 +10,10 @@ from scipy import stats
 
 from akpsim.families.networks.initializers import INITIALIZERS
 
+# Standard deviations, and largest values of uniform ones, of Keras 3.15.1.
+KERAS = json.loads((Path(__file__).parent / "reference" / "keras_3.15.1.json").read_text(encoding="utf-8"))[
+    "initializers"
+]
 SHAPE = (40, 300)  # 300 inputs, 40 outputs
 CUT = 0.87962566103423978  # standard deviation of a normal cut at two: sqrt(1 - 4 phi(2) / (2 Phi(2) - 1))
 
@@ -99,3 +106,19 @@ def test_he_uniform_and_the_torch_default_are_torchs_own():
     np.testing.assert_allclose(filled("he_uniform"), theirs.numpy(), atol=1e-6)
     torch.nn.init.kaiming_uniform_(theirs, a=5**0.5, generator=torch.Generator().manual_seed(0))
     np.testing.assert_allclose(filled("torch_default"), theirs.numpy(), atol=1e-6)
+
+
+@pytest.mark.parametrize("name", KERAS)
+def test_weights_spread_as_those_of_keras_itself(name):
+    found = filled(name, (1000, 300))
+    assert found.std() == pytest.approx(KERAS[name]["sd"], rel=5e-3)  # 300,000 numbers: .2 %
+    if "max" in KERAS[name]:
+        assert np.abs(found).max() == pytest.approx(KERAS[name]["max"], rel=1e-3)
+
+
+def test_a_dense_layer_of_keras_and_of_ours_start_alike():
+    from akpsim.families.networks.head import Head
+
+    head = Head(300, 2, dense=(1000,), activation="relu", initializer="glorot_uniform", generator=torch.Generator())
+    assert float(head.dense_1.linear.weight.detach().std()) == pytest.approx(KERAS["glorot_uniform"]["sd"], rel=5e-3)
+    assert not any(layer.bias.any() for layer in (head.dense_1.linear, head.logits))

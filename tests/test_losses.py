@@ -14,6 +14,7 @@ from akpsim.families.training.losses import LOSSES
 
 # Keras 3.15.1 and algebra; central differences in float32, noise about 1e-3.
 KERAS = json.loads((Path(__file__).parent / "reference" / "loss_swap_gradients.json").read_text(encoding="utf-8"))
+SAMPLES = json.loads((Path(__file__).parent / "reference" / "keras_3.15.1.json").read_text(encoding="utf-8"))["losses"]
 EPS = 1e-7
 
 
@@ -90,6 +91,13 @@ def test_numbers_by_hand_at_even_probabilities():
         assert LOSSES[name](torch.zeros(1, 2), torch.zeros(1, dtype=torch.long)).item() == pytest.approx(
             value, abs=1e-6
         )
+
+
+@pytest.mark.parametrize(("name", "encoding"), [(n, e) for n in LOSSES if n in SAMPLES for e in SAMPLES[n]])
+def test_a_loss_agrees_with_keras_itself(name, encoding):
+    logits, labels = torch.tensor(SAMPLES["logits"]), torch.tensor(SAMPLES["labels"])
+    found = LOSSES[name](logits, labels, encoding=encoding)
+    np.testing.assert_allclose(found.numpy(), SAMPLES[name][encoding], rtol=1e-6, atol=1e-6)
 
 
 @settings(max_examples=20, deadline=None)

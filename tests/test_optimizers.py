@@ -1,6 +1,8 @@
 """Optimizers do the arithmetic of the library they are named for, to 1e-6, over changing gradients."""
 
 import io
+import json
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,6 +12,10 @@ from safetensors.torch import load, save
 from akpsim.errors import AkpsimError, UnknownName
 from akpsim.families.training.optimizers import FLAVOURS, OPTIMIZERS, build_optimizer
 
+# Weights after twenty steps of Keras 3.15.1 from START with GRADIENTS.
+KERAS = json.loads((Path(__file__).parent / "reference" / "keras_3.15.1.json").read_text(encoding="utf-8"))[
+    "optimizers"
+]
 STEPS = 20
 START = np.array([[0.5, -1.0, 2.0], [1e-3, 0.0, -3.0]])
 GRADIENTS = np.random.default_rng(0).normal(size=(STEPS, *START.shape)) * np.geomspace(1e-5, 10, 3)
@@ -155,3 +161,11 @@ def test_unknown_names_suggest_the_nearest_and_a_bad_rate_is_said():
         build_optimizer("sgd", [], flavour="tensorflow")
     with pytest.raises(AkpsimError, match="`learning_rate` must be positive and finite, got -1"):
         build_optimizer("sgd", [torch.nn.Parameter(torch.ones(1))], learning_rate=-1)
+
+
+@pytest.mark.parametrize("name", KERAS)
+def test_twenty_steps_agree_with_keras_itself(name):
+    weight = torch.nn.Parameter(torch.tensor(START, dtype=torch.float32))
+    train(build_optimizer(name, [weight]), weight, GRADIENTS)
+    np.testing.assert_allclose(weight.detach().numpy(), KERAS[name]["weights"], rtol=1e-6, atol=1e-6)
+    assert OPTIMIZERS[name].learning_rate("keras") == pytest.approx(KERAS[name]["learning_rate"])
