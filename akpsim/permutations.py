@@ -73,6 +73,7 @@ def relabelings(
         If no block holds two groups, so that nothing can be relabelled.
     """
     at_least(permutations, "permutations", 1)
+    codes = codes.astype(np.int16)  # passes over many relabelings cost what they read
     inside = _members_of_blocks(len(codes), blocks)
     counts = np.array([np.bincount(codes[members], minlength=codes.max() + 1) for members in inside])
     total = prod(_arrangements(row) for row in counts)

@@ -2,7 +2,9 @@
 
 import numpy as np
 import pytest
+import xarray as xr
 from scipy.spatial.distance import cdist
+from threadpoolctl import threadpool_limits
 
 import akpsim
 from akpsim.errors import AkpsimError
@@ -27,6 +29,16 @@ def test_a_layer_says_what_it_says_alone():
         for name in ("log_ratio", "log_ratio_lower", "p", "p_location"):
             assert float(together[name].sel(layer=layer)) == float(alone[name])
         assert str(together.verdict.sel(layer=layer).item()) == alone.attrs["verdict"]
+
+
+def test_the_number_of_threads_does_not_change_a_bit(monkeypatch):
+    distances = layers((1, 2, 1.5, 1))
+    found = []
+    for cores in (1, 4):
+        monkeypatch.setattr("akpsim.parallel.usable_cores", lambda cores=cores: cores)
+        with threadpool_limits(cores):
+            found.append(akpsim.disperse_layers(distances, LABELS, seed=1))
+    xr.testing.assert_equal(*found)
 
 
 def test_adjusted_p_values_are_larger_and_only_the_layer_with_an_effect_is_found():

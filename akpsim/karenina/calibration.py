@@ -16,7 +16,7 @@ from akpsim.distances import at_least_two, distance_matrix, groups_of
 from akpsim.errors import InvalidData
 from akpsim.karenina.centres import centred_space, space_of
 from akpsim.karenina.disperse import Design, Options, disperse_one
-from akpsim.karenina.location import group_sums
+from akpsim.karenina.location import group_sums, observed_sums
 from akpsim.karenina.permanova import f_from_sums
 from akpsim.permutations import Relabelings, Seed, p_value, relabelings, shuffled
 from akpsim.progress import Progress
@@ -119,7 +119,7 @@ def _p_values(values: np.ndarray, codes: np.ndarray, permutations: int, rng: np.
     found = disperse_one(values, Design(codes, ["a", "b"], codes, 0, drawn), Options())
     sizes = np.bincount(codes)
     squared = values**2
-    f = float(f_from_sums(group_sums(squared, codes[None]), sizes)[0])
+    f = float(f_from_sums(observed_sums(squared, codes), sizes)[0])
     f_null = f_from_sums(group_sums(squared, drawn.codes), sizes)
     p = [p_value(found.null, found.statistic), p_value(found.wd_null, found.wd), p_value(f_null, f)]
     return np.array([found.effect.p, *map(float, p)])

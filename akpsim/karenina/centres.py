@@ -21,8 +21,10 @@ from akpsim.errors import AkpsimWarning
 
 Center = Literal["centroid", "median"]
 CENTERS = ("centroid", "median")
-CHUNK = 2**17
-"""Numbers a chunk of relabelings may hold, so that it stays in a processor's cache."""
+CHUNK = 2**15
+"""Numbers an array of a chunk of relabelings may hold, so that the few at work stay in a processor's cache."""
+ROWS = 128
+"""At least so many relabelings in a chunk, so that a product is worth reading its matrix for."""
 STEPS = 5000
 """At most so many steps towards a spatial median."""
 
@@ -86,30 +88,31 @@ def centre_distances(space: Space, codes: np.ndarray, *, center: Center = "centr
 
 
 def chunks(codes: np.ndarray) -> Iterator[slice]:
-    """Give slices of relabelings small enough for a processor's cache."""
-    step = max(CHUNK // codes.shape[1], 1)
+    """Give slices of relabelings that fit a processor's cache, if members are not too many."""
+    step = max(CHUNK // codes.shape[1], ROWS)
     return (slice(start, start + step) for start in range(0, len(codes), step))
 
 
 def squared_to_centre(gram_matrix: np.ndarray, codes: np.ndarray, center: Center) -> np.ndarray:
     """Return squared distances (relabeling, member) to the centre of one's own group."""
     sizes = np.bincount(codes[0])
-    squared = np.tile(np.diag(gram_matrix), (len(codes), 1))
-    rest = gram_matrix.sum(axis=0)
+    squared = np.broadcast_to(np.diag(gram_matrix), codes.shape).copy()
+    rest = np.broadcast_to(gram_matrix.sum(axis=0), codes.shape).copy()
     for code, size in enumerate(sizes):
         inside = (codes == code).astype(np.float64)
         if center == "median":
             weight = median_weights(gram_matrix, inside)
             towards = weight @ gram_matrix
             length = np.einsum("pi,pi->p", towards, weight)
+            towards *= -2
         else:
             # What the other groups leave needs no product of its own.
-            total = rest if code == len(sizes) - 1 and code else inside @ gram_matrix
-            rest = rest - total
-            towards = total / size
-            length = np.einsum("pi,pi->p", np.broadcast_to(towards, codes.shape), inside) / size
-        towards = -2 * towards
-        towards = towards + length[:, None]
+            towards = rest if code == len(sizes) - 1 and code else inside @ gram_matrix
+            length = np.einsum("pi,pi->p", towards, inside) / size**2
+            if towards is not rest:
+                rest -= towards
+            towards *= -2 / size
+        towards += length[:, None]
         towards *= inside
         squared += towards
     return squared

@@ -24,7 +24,7 @@ from akpsim.karenina.effect import (
     pair_weights,
     spreads,
 )
-from akpsim.karenina.location import group_sums, wd_from_sums
+from akpsim.karenina.location import group_sums, observed_sums, wd_from_sums
 from akpsim.karenina.permdisp import coded, group_means, relabelled_means
 from akpsim.karenina.verdict import EQUIVALENCE, sentence, verdict
 from akpsim.permutations import Relabelings, Seed, p_value, relabelings, step_down
@@ -188,7 +188,7 @@ def disperse_one(values: np.ndarray, design: Design, options: Options) -> Disper
         _pairwise(logs, design)[0],
         _against(null, design),
         _pairwise(null, design),
-        float(wd_from_sums(group_sums(squared, codes[None]), sizes)[0]),
+        float(wd_from_sums(observed_sums(squared, codes), sizes)[0]),
         wd_from_sums(group_sums(squared, design.drawn.codes), sizes),
         space.negative_share,
     )

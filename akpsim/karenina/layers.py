@@ -17,6 +17,7 @@ from akpsim.errors import InvalidData
 from akpsim.karenina.centres import Center
 from akpsim.karenina.disperse import Dispersed, Options, design_of, disperse_one
 from akpsim.karenina.verdict import EQUIVALENCE, verdict
+from akpsim.parallel import side_by_side
 from akpsim.permutations import Seed, false_discovery, p_value, step_down
 from akpsim.progress import Progress
 from akpsim.store import provenance
@@ -65,9 +66,10 @@ def disperse_layers(
     options = Options(center, negative, confidence, equivalence)
     rows: list[dict[str, Any]] = []
     nulls = []
-    with Progress("layers", total=len(matrices) + 1, show=progress) as bar:
-        for name, matrix in [*matrices.items(), ("all layers", first.copy(data=summed(matrices)))]:
-            found = disperse_one(matrix.values, design, options)
+    values = {**{name: matrix.values for name, matrix in matrices.items()}, "all layers": summed(matrices)}
+    every = side_by_side(lambda distances: disperse_one(distances, design, options), values.values())
+    with Progress("layers", total=len(values), show=progress) as bar:
+        for name, found in zip(values, every, strict=True):
             rows.append(_row(found, options))
             nulls.append(found.null)
             bar.advance(note=name)

@@ -22,6 +22,7 @@ from akpsim.distances import at_least_two, distance_matrix, group_label, groups_
 from akpsim.errors import InvalidData
 from akpsim.karenina.centres import chunks
 from akpsim.karenina.permdisp import coded
+from akpsim.parallel import one_blas_thread
 from akpsim.permutations import Seed, p_value, relabelings
 from akpsim.store import provenance
 
@@ -53,19 +54,31 @@ def members_of(
 
 def group_sums(matrix: np.ndarray, codes: np.ndarray) -> np.ndarray:
     """Return the sums of a symmetric matrix over pairs of groups, (relabeling, group, group)."""
-    number = int(codes[0].max()) + 1
-    found = np.empty((len(codes), number, number))
-    total = matrix.sum(axis=0)
-    for rows in chunks(codes):
-        inside = [(codes[rows] == code).astype(np.float64) for code in range(number)]
-        rest = total
-        for first in range(number):
-            # What the other groups leave needs no product of its own.
-            half = rest if first == number - 1 and first else inside[first] @ matrix
-            rest = rest - half
-            for second in range(first, number):
-                summed = np.einsum("pi,pi->p", half, inside[second])
-                found[rows, first, second] = found[rows, second, first] = summed
+    last = int(codes[0].max())
+    found = np.empty((len(codes), last + 1, last + 1))
+    totals = matrix.sum(axis=0)
+    with one_blas_thread():
+        for rows in chunks(codes):
+            inside = [(codes[rows] == code).astype(np.float64) for code in range(last)]
+            for first in range(last):
+                half = inside[first] @ matrix
+                for second in range(first, last):
+                    summed = np.einsum("pi,pi->p", half, inside[second])
+                    found[rows, first, second] = found[rows, second, first] = summed
+                found[rows, first, last] = inside[first] @ totals
+    # What the other groups leave is the last one's.
+    found[:, :last, last] -= found[:, :last, :last].sum(axis=2)
+    found[:, last, :last] = found[:, :last, last]
+    found[:, last, last] = (
+        totals.sum() - 2 * found[:, :last, last].sum(axis=1) - found[:, :last, :last].sum(axis=(1, 2))
+    )
+    return np.maximum(found, 0, out=found)
+
+
+def observed_sums(matrix: np.ndarray, codes: np.ndarray) -> np.ndarray:
+    """Return the sums of a matrix over pairs of groups, (1, group, group), each from its own terms."""
+    inside = (codes == np.arange(codes.max() + 1)[:, None]).astype(np.float64)
+    found: np.ndarray = (inside @ matrix @ inside.T)[None]
     return found
 
 
@@ -188,7 +201,7 @@ def location_test(
     if not matrix.any():
         raise InvalidData("all distances are zero: no group differs from another")
     sizes = np.bincount(members.codes)
-    observed = float(statistic(group_sums(matrix, members.codes[None]), sizes)[0])
+    observed = float(statistic(observed_sums(matrix, members.codes), sizes)[0])
     drawn = relabelings(members.codes, permutations=permutations, blocks=members.blocks, seed=seed)
     p = float(p_value(statistic(group_sums(matrix, drawn.codes), sizes), observed))
     return xr.Dataset(

@@ -14,6 +14,7 @@ from akpsim.distances import distance_matrix, gram, groups_of
 from akpsim.errors import InvalidData
 from akpsim.karenina.centres import chunks
 from akpsim.karenina.location import location_test, members_of
+from akpsim.parallel import one_blas_thread
 from akpsim.permutations import Seed, p_value, rearrangements
 from akpsim.store import provenance
 
@@ -146,8 +147,9 @@ def _bases(columns: dict[str, np.ndarray], n: int) -> tuple[list[str], list[np.n
 def _squares(matrix: np.ndarray, basis: np.ndarray, orders: np.ndarray) -> np.ndarray:
     """Return the sum of squares that a basis explains of members in each order."""
     found = np.zeros(len(orders))
-    for rows in chunks(orders):
-        for column in basis.T:
-            moved = column[orders[rows]]
-            found[rows] += np.einsum("pi,pi->p", moved @ matrix, moved)
+    with one_blas_thread():
+        for rows in chunks(orders):
+            for column in basis.T:
+                moved = column[orders[rows]]
+                found[rows] += np.einsum("pi,pi->p", moved @ matrix, moved)
     return found

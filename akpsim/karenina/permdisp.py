@@ -28,6 +28,7 @@ from akpsim.karenina.centres import (
     small_sample,
     space_of,
 )
+from akpsim.parallel import one_blas_thread
 from akpsim.permutations import Relabelings, Seed, p_value, rearrangements, relabelings
 from akpsim.store import provenance
 
@@ -159,9 +160,10 @@ def relabelled_means(
     sizes = np.bincount(codes)
     factor = np.sqrt(sizes / (sizes - 1)) if adjust else 1.0
     found = np.empty((len(drawn.codes), len(sizes)))
-    for rows in chunks(drawn.codes):
-        relabelled = drawn.codes[rows]
-        found[rows] = group_means(centre_distances(centred, relabelled, center=center), relabelled) * factor
+    with one_blas_thread():
+        for rows in chunks(drawn.codes):
+            relabelled = drawn.codes[rows]
+            found[rows] = group_means(centre_distances(centred, relabelled, center=center), relabelled) * factor
     return found
 
 

@@ -21,8 +21,9 @@ from torch import Tensor
 from akpsim.errors import InvalidStudy, StoreError
 from akpsim.families.datasets.images import Images
 from akpsim.families.networks.trunks import Trunk
-from akpsim.families.threads import one_thread_each, usable_cores
+from akpsim.families.threads import one_thread_each
 from akpsim.files import atomic
+from akpsim.parallel import usable_cores
 from akpsim.progress import Progress
 
 BATCH = 16
