@@ -1,5 +1,6 @@
 """Features are computed once, kept under what they depend on, and refused where they would be wrong."""
 
+import copy
 import dataclasses
 
 import numpy as np
@@ -52,6 +53,18 @@ def test_features_are_those_of_the_trunk(trunk, tmp_path):
     with torch.no_grad():
         expected = trunk.module(trunk.prepare(images.images))
     torch.testing.assert_close(cached_features(trunk, images, cache=tmp_path), expected, rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize("backbone", ["resnet18", "mobilenet_v3_small", "densenet121", "shufflenet_v2_x0_5"])
+def test_features_with_folded_batch_norm_are_as_close_to_float64_as_without(backbone):
+    trunk, images = build(backbone=backbone, input_size=64), some_images(8)
+    batch = trunk.prepare(images.images)
+    with torch.no_grad():
+        plain = trunk.module(batch)
+        exact = copy.deepcopy(trunk.module).double()(batch.double())
+    found = compute_features(trunk, images.images)
+    assert (found - exact).norm() < 3 * (plain - exact).norm() < 1e-4 * exact.norm()
+    assert not torch.equal(found, plain)
 
 
 def test_other_images_other_weights_or_another_size_are_computed_anew(trunk, tmp_path):

