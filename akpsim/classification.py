@@ -22,7 +22,7 @@ import numpy as np
 import xarray as xr
 
 from akpsim.errors import StoreError
-from akpsim.store import Run, open_member, provenance
+from akpsim.store import Run, open_member, provenance, stored
 from akpsim.tables import Table
 
 SCORES = ("precision", "recall", "f1")
@@ -43,8 +43,9 @@ def classification_table(run: Run) -> xr.Dataset:
     Dataset
         ``precision``, ``recall``, ``f1`` (family, class), ``accuracy``, ``balanced_accuracy`` (family,): means over
         members, each with its standard deviation ``NAME_sd`` (NaN for one member); ``accuracy_lower``,
-        ``accuracy_upper``; ``members`` (family,), ``images`` (class,), ``majority_baseline``.  A run of a paper preset
-        also has ``paper_precision``, ... with the larger of two classes set beside the paper's class 0.
+        ``accuracy_upper``; ``members`` (family,) and how many of them are ``constant``, giving one class to every test
+        image; ``images`` (class,), ``majority_baseline``.  A run of a paper preset also has
+        ``paper_precision``, ... with the larger of two classes set beside the paper's class 0.
 
     Raises
     ------
@@ -64,6 +65,8 @@ def classification_table(run: Run) -> xr.Dataset:
         attrs=provenance(result="classification", source=str(run.path), study=run.manifest["study"]),
     )
     table["members"] = ("family", [int((families == name).sum()) for name in names])
+    constant = np.array([each["constant"] for each in scored])
+    table["constant"] = ("family", [int(constant[families == name].sum()) for name in names])
     for score in (*SCORES, "accuracy", "balanced_accuracy"):
         values = [
             np.array([each[score] for each, f in zip(scored, families, strict=True) if f == name]) for name in names
@@ -81,8 +84,8 @@ def scores_of(run: Run, member: str) -> dict[str, Any]:
     from sklearn.metrics import accuracy_score, precision_recall_fscore_support, recall_score
 
     with open_member(run.file(member)) as file:
-        labels, probability = (np.ma.getdata(file[f"test/{name}"][:]) for name in ("label", "probability"))
-        classes = json.loads(file.classes)
+        labels, probability = (stored(file, f"test/{name}") for name in ("label", "probability"))
+        classes = json.loads(stored(file, "classes"))
     said, every = probability.argmax(axis=1), range(len(classes))
     scores = precision_recall_fscore_support(labels, said, labels=every, zero_division=0)[:3]
     return dict(zip(SCORES, scores, strict=True)) | {
@@ -90,6 +93,7 @@ def scores_of(run: Run, member: str) -> dict[str, Any]:
         "classes": classes,
         "accuracy": accuracy_score(labels, said),
         "balanced_accuracy": recall_score(labels, said, average="macro", zero_division=0),
+        "constant": len(np.unique(said)) == 1,
     }
 
 
@@ -170,6 +174,17 @@ def caption(table: xr.Dataset) -> list[str]:
         f"{1 / table.sizes['class']:.2f}.",
         f"95 %: binomial (Wilson) interval of the accuracy; {images} images do not tell apart accuracies within it.",
     ]
+    sentences += constant_members(table)
     if "paper_accuracy" in table:
         sentences.append("paper: the paper's Table 1, on its own images; its class 0 stands beside our larger class.")
     return sentences
+
+
+def constant_members(table: xr.Dataset) -> list[str]:
+    """Return a sentence on members that learnt nothing, as the paper's rows at 63 %; none if there are none."""
+    stuck = [
+        f"{int(table.constant.sel(family=name))} of {int(table.members.sel(family=name))} in {name}"
+        for name in table.family.values[table.constant.values > 0]
+    ]
+    sentence = f"Members that give one class to every image, as the majority baseline does: {', '.join(stuck)}."
+    return [sentence] if stuck else []

@@ -3,7 +3,7 @@
 import numpy as np
 import xarray as xr
 
-from akpsim.store import Run, open_member, provenance
+from akpsim.store import Run, open_member, provenance, stored
 
 
 def training_curves(run: Run) -> dict[str, xr.Dataset]:
@@ -41,5 +41,5 @@ def training_curves(run: Run) -> dict[str, xr.Dataset]:
 def events_of(run: Run, member: str) -> np.ndarray:
     """Return the epochs before which an event of a perturbation happened to a member."""
     with open_member(run.file(member)) as file:
-        audit = file["audit"]
-        return np.asarray(audit["epoch"][:] if "epoch" in audit.variables else [])
+        written = "audit" not in file.groups or "epoch" in file["audit"].variables  # no event, no column
+        return np.asarray(stored(file, "audit/epoch") if written else [])

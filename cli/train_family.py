@@ -93,11 +93,13 @@ def train_family(
 
 def result_table(run: "akpsim.Run") -> str:
     """Return the paper's Table 1 for a run of its presets, and test accuracy by family for others."""
-    from akpsim.classification import printable
+    from akpsim.classification import constant_members, printable
     from akpsim.tables import as_text
 
     table = akpsim.classification_table(run)
-    return as_text(printable(table)) if "paper_accuracy" in table else accuracy_table(run)
+    if "paper_accuracy" in table:
+        return as_text(printable(table))
+    return "\n".join([accuracy_table(run), *constant_members(table)])
 
 
 def accuracy_table(run: "akpsim.Run") -> str:

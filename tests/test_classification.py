@@ -3,7 +3,9 @@
 import csv
 import io
 import json
+import re
 
+import netCDF4
 import numpy as np
 import pytest
 from scipy.stats import binomtest
@@ -12,6 +14,7 @@ from akpsim import AkpsimError, classification_table, open_run
 from akpsim.classification import printable, wilson
 from akpsim.files import write_json, write_text
 from akpsim.store import MEMBER_COORDINATES, MemberWriter
+from akpsim.store.writer import sizes
 from akpsim.study import Family, Study
 from akpsim.tables import FORMATS, Table, as_latex, as_markdown, as_text
 
@@ -46,6 +49,29 @@ def test_scores_are_those_by_hand(tmp_path):
     assert float(table.accuracy_sd) == pytest.approx(0.1 / np.sqrt(2))
     assert float(table.balanced_accuracy) == pytest.approx(((5 / 6 + 1 / 2) / 2 + 1 / 2) / 2)
     assert (int(table.members), float(table.majority_baseline), table.images.values.tolist()) == (2, 0.6, [6, 4])
+
+
+def test_members_that_answer_the_same_to_every_image_are_counted(tmp_path):
+    table = classification_table(a_run(tmp_path))
+    assert table.constant.values.tolist() == [1]
+    said = "Members that give one class to every image, as the majority baseline does: 1 of 2 in f."
+    assert said in printable(table).caption
+    alive = classification_table(a_run(tmp_path / "alive", {"f-0": SAID["f-0"]}))
+    assert not [sentence for sentence in printable(alive).caption if "one class" in sentence]
+
+
+@pytest.mark.parametrize("lost", ["probability", "classes", "majority_baseline"])
+def test_a_run_of_another_version_that_lacks_something_is_one_sentence(lost, cli, tmp_path):
+    run = a_run(tmp_path)
+    with netCDF4.Dataset(run.file("f-0"), "a") as file:
+        if lost in file.ncattrs():
+            file.delncattr(lost)
+        else:
+            file["test"].renameVariable(lost, "another")
+        file.sizes = json.dumps(sizes(file))
+    code, _, err = cli("table", run.path)
+    assert (code, err.count("\n")) == (1, 1)
+    assert re.search(rf"f-0\.nc has no (test/)?{lost}: it is of another version of akpsim; train the run again", err)
 
 
 def test_one_member_has_no_deviation(tmp_path):

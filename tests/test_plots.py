@@ -3,6 +3,7 @@
 import matplotlib.pyplot as plt
 import numpy as np
 import pytest
+import xarray as xr
 
 from akpsim import AkpsimError
 from akpsim.plots import PLOTS
@@ -19,7 +20,7 @@ def _close_figures():
 
 
 def legend_of(axes):
-    return [text.get_text() for text in axes[0].figure.legends[0].get_texts()]
+    return [text.get_text() for text in axes[-1].get_legend().get_texts()]
 
 
 def test_accuracy_curves_have_a_line_a_member_and_a_mean_a_family(tiny_run):
@@ -31,7 +32,7 @@ def test_accuracy_curves_have_a_line_a_member_and_a_mean_a_family(tiny_run):
     assert np.array_equal([line.get_ydata() for line in thin], history.validation_accuracy.values)
     mean = history.validation_accuracy.values.reshape(2, 2, -1).mean(1)
     assert np.allclose([line.get_ydata() for line in thick], mean)
-    assert legend_of([left]) == ["baseline (n = 2)", "noisy (n = 2)", "majority class"]
+    assert legend_of([right]) == ["baseline (n = 2)", "noisy (n = 2)", "majority class"]
 
 
 def test_the_audit_shows_families_with_events_only_at_their_epochs(tiny_run):
@@ -41,6 +42,18 @@ def test_the_audit_shows_families_with_events_only_at_their_epochs(tiny_run):
     noisy = audit.sel(member=audit.family == "noisy")
     assert np.allclose(points.get_offsets(), np.c_[noisy.epoch.values.ravel(), noisy.gradient_cosine.values.ravel()])
     assert legend_of(axes) == ["noisy"]
+
+
+def test_many_families_are_dealt_to_rows_in_which_no_two_look_alike(tiny_run):
+    history, audit = tiny_run.history, tiny_run.audit
+    names = [f"family {number:02}" for number in range(13)]
+    repeated = [xr.concat([table.isel(member=[2])] * 13, "member") for table in (history, audit)]
+    for table, draw in zip(repeated, (plot_history, plot_audit), strict=True):
+        axes = draw(table.assign_coords(family=("member", names)))
+        assert len(axes) == 3
+        shown = [[text.split(" (")[0] for text in legend_of(row) if "family" in text] for row in axes]
+        assert [len(row) for row in shown] == [5, 5, 3]
+        assert [name for row in shown for name in row] == names
 
 
 def test_stress_levels_have_their_own_colours_and_colours_differ():

@@ -155,6 +155,7 @@ def test_the_loss_swap_is_reported_as_null_and_the_activation_swap_is_not(tmp_pa
         "training": {"epochs": 2},
         "families": [
             {"name": "loss", "perturbations": [poisson]},
+            {"name": "again", "perturbations": [poisson]},
             {"name": "accident", "perturbations": [poisson | {"labels": "broadcast"}]},
             {"name": "activation", "perturbations": [{"name": "swap_activation", "order": ["tanh"], "at": [2]}]},
         ],
@@ -162,7 +163,8 @@ def test_the_loss_swap_is_reported_as_null_and_the_activation_swap_is_not(tmp_pa
     run = train_family(load_study(study), tmp_path / "run")
     lines = null_perturbations(run)
     assert len(lines) == 1
-    assert lines[0].startswith("family loss: swap_loss changes nothing: the cosine of the gradients")
+    assert lines[0].startswith("swap_loss changes nothing in loss, again: the cosine of the gradients before and after")
+    assert lines[0].endswith("at 2 events of all members together")
     audit = run.table("audit")
     ratio = dict(zip(audit.family.values, audit.gradient_norm_ratio.values[:, 0], strict=True))
     assert ratio["loss"] == pytest.approx(1 / 10, rel=1e-5)  # Poisson's gradient is 1/classes of cross-entropy's

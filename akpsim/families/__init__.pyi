@@ -6,6 +6,6 @@ from .datasets import images_from_arrays as images_from_arrays
 from .perturbations import PERTURBATIONS as PERTURBATIONS
 from .perturbations import Moment as Moment
 from .perturbations import Perturbation as Perturbation
+from .training.audit import null_perturbations as null_perturbations
 from .training.family import MemberFailed as MemberFailed
-from .training.family import null_perturbations as null_perturbations
 from .training.family import train_family as train_family

@@ -4,8 +4,9 @@ from typing import Any
 
 import numpy as np
 import xarray as xr
+from matplotlib.axes import Axes
 
-from akpsim.plots.axes import MARKERS, colours
+from akpsim.plots.axes import MARKERS, colours, in_rows, legend_beside, rows_of_axes
 
 PANELS = {
     "gradient_cosine": "cosine of gradient\nbefore and after",
@@ -24,36 +25,46 @@ def plot_audit(audit: xr.Dataset, *, by: str = "family", axes: Any = None) -> np
     by : str
         Coordinate along ``member`` that groups the points.
     axes : array of three Axes, optional
-        Where to draw; a new figure if not given.
+        Where to draw all groups; a new figure if not given.
 
     Returns
     -------
-    array of three Axes
+    array of Axes, shape (3,), or (row, 3) where more than five groups are dealt to rows
         A cosine or a CKA of one, and a ratio of one, mean that the swap changed nothing.
     """
+    groups = [
+        group
+        for group in dict.fromkeys(audit[by].values.tolist())
+        if audit.epoch.sel(member=audit[by] == group).notnull().any()
+    ]
+    rows = in_rows(groups) if axes is None else [groups]
     if axes is None:
-        import matplotlib.pyplot as plt
+        axes = rows_of_axes(len(rows), 3, size=(3.2, 3.2 if len(rows) == 1 else 2.6), sharex=True, sharey="col")
+    axes = np.atleast_2d(axes)
+    for shown, row in zip(rows, axes, strict=True):
+        for ax, (variable, label) in zip(row, PANELS.items(), strict=True):
+            draw_groups(ax, audit, variable, by=by, groups=shown)
+            ax.set_ylabel(label)
+        row[1].set_yscale("log")
+        legend_beside(row[-1], title=by)
+    for ax in axes[-1]:
+        ax.set_xlabel("epoch")
+    return np.asarray(axes[0] if len(axes) == 1 else axes)
 
-        axes = plt.subplots(1, 3, figsize=(11, 3.4), layout="constrained")[1]
-    colour = colours(audit[by].values)
-    groups = [group for group in colour if audit.epoch.sel(member=audit[by] == group).notnull().any()]
-    for ax, (variable, label) in zip(axes, PANELS.items(), strict=True):
-        for index, group in enumerate(groups):
-            rows = audit.sel(member=audit[by] == group)
-            shift = (index - (len(groups) - 1) / 2) * 0.6 / max(1, len(groups))
-            ax.scatter(
-                rows.epoch.values.ravel() + shift,
-                rows[variable].values.ravel(),
-                s=14,
-                alpha=0.7,
-                color=colour[group],
-                marker=MARKERS[index % len(MARKERS)],
-                label=group,
-                linewidths=0,
-            )
-        ax.axhline(1, color="0.6", linewidth=0.8, zorder=0)
-        ax.set(xlabel="epoch", ylabel=label)
-    axes[1].set_yscale("log")
-    handles, labels = axes[0].get_legend_handles_labels()
-    axes[0].figure.legend(handles, labels, loc="outside right center", title=by, frameon=False)
-    return np.asarray(axes)
+
+def draw_groups(ax: Axes, audit: xr.Dataset, variable: str, *, by: str, groups: Any) -> None:
+    """Draw one panel: a point an event, groups side by side."""
+    for index, (group, colour) in enumerate(colours(groups).items()):
+        rows = audit.sel(member=audit[by].astype(str) == group)
+        shift = (index - (len(groups) - 1) / 2) * 0.6 / max(1, len(groups))
+        ax.scatter(
+            rows.epoch.values.ravel() + shift,
+            rows[variable].values.ravel(),
+            s=14,
+            alpha=0.7,
+            color=colour,
+            marker=MARKERS[index % len(MARKERS)],
+            label=group,
+            linewidths=0,
+        )
+    ax.axhline(1, color="0.6", linewidth=0.8, zorder=0)

@@ -1,9 +1,10 @@
 """What all pictures share: axes to draw on, colours that colour-blind readers can tell apart, saving."""
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from matplotlib.axes import Axes
 
 from akpsim.files import atomic
@@ -30,6 +31,26 @@ def colours(groups: Iterable[str]) -> dict[str, str]:
     if set(names) <= set(STRESS_COLOURS):
         return {name: STRESS_COLOURS[name] for name in names}
     return {name: PALETTE[index % len(PALETTE)] for index, name in enumerate(names)}
+
+
+def in_rows(groups: Sequence[str], *, most: int = 5) -> list[Sequence[str]]:
+    """Deal groups evenly to rows of a figure, so that no panel shows more than `most` of them."""
+    rows = max(1, -(-len(groups) // most))
+    size = max(1, -(-len(groups) // rows))
+    return [groups[start : start + size] for start in range(0, max(1, len(groups)), size)]
+
+
+def rows_of_axes(rows: int, columns: int, *, size: tuple[float, float], **options: Any) -> np.ndarray:
+    """Return the axes (row, column) of a new figure, `size` inches a panel and room for a legend beside each row."""
+    import matplotlib.pyplot as plt
+
+    whole = (columns * size[0] + 2, rows * size[1])
+    return np.asarray(plt.subplots(rows, columns, figsize=whole, squeeze=False, layout="constrained", **options)[1])
+
+
+def legend_beside(ax: Axes, **options: Any) -> None:
+    """Put the legend of a row of panels to the right of its last."""
+    ax.legend(loc="center left", bbox_to_anchor=(1.02, 0.5), frameon=False, **options)
 
 
 def save_figure(drawn: Any, path: Path | str, *, dpi: int = 200) -> Path:

@@ -6,7 +6,7 @@ import numpy as np
 import xarray as xr
 from matplotlib.axes import Axes
 
-from akpsim.plots.axes import colours
+from akpsim.plots.axes import colours, rows_of_axes
 
 PANELS = {"train_accuracy": "training", "validation_accuracy": "validation"}
 
@@ -30,7 +30,7 @@ def plot_training_curves(curves: xr.Dataset, *, by: str | None = None, axes: Any
     """
     perturbations, optimizers = (unique(curves[name]) for name in ("perturbation", "optimizer"))
     if axes is None:
-        axes = new_axes(len(perturbations), 2 * len(optimizers))
+        axes = rows_of_axes(len(perturbations), 2 * len(optimizers), size=(3, 2.7), sharex=True, sharey=True)
     by = by or ("initializer" if len(unique(curves["initializer"])) > 1 else "seed")
     colour = colours(unique(curves[by]))
     for row, perturbation in zip(axes, perturbations, strict=True):
@@ -44,6 +44,7 @@ def plot_training_curves(curves: xr.Dataset, *, by: str | None = None, axes: Any
     for ax in axes[:, 0]:
         ax.set_ylabel("accuracy")
     handles = {label: handle for ax in axes.flat for handle, label in zip(*ax.get_legend_handles_labels(), strict=True)}
+    handles |= {"swap": handles.pop("swap")} if "swap" in handles else {}  # below the lines
     axes.flat[0].figure.legend(handles.values(), handles.keys(), loc="outside right center", title=by, frameon=False)
     return np.asarray(axes)
 
@@ -53,23 +54,14 @@ def unique(values: xr.DataArray) -> list[str]:
     return list(dict.fromkeys(map(str, values.values.tolist())))
 
 
-def new_axes(rows: int, columns: int) -> np.ndarray:
-    """Return the axes of a new figure, all with the same scales."""
-    import matplotlib.pyplot as plt
-
-    size = (3 * columns + 1.5, 2.4 * rows + 0.6)
-    axes = plt.subplots(rows, columns, figsize=size, sharex=True, sharey=True, squeeze=False, layout="constrained")[1]
-    return np.asarray(axes)
-
-
 def draw_cell(ax: Axes, cell: xr.Dataset, variable: str, *, by: str, colour: dict[str, str]) -> None:
     """Draw one panel: a line a member, swaps as vertical lines, the majority class as a dotted one."""
     for epoch in cell.epoch.values[cell.swapped.values.any(axis=0)]:
-        ax.axvline(epoch, color="0.85", linewidth=0.8, zorder=0)
+        ax.axvline(epoch, color="0.85", linewidth=0.8, zorder=0, label="swap")
     for member in cell.member.values:
         line = cell[variable].sel(member=member)
         label = str(line[by].item())
-        ax.plot(cell.epoch, line, color=colour[label], linewidth=1, label=label)
+        ax.plot(cell.epoch, line, color=colour[label], linewidth=1, alpha=0.8, label=label)
     if cell.sizes["member"]:
         ax.axhline(float(cell.majority_baseline[0]), color="0.5", linewidth=0.8, linestyle=":", label="majority class")
     ax.set_ylim(0, 1.02)

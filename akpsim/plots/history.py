@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from akpsim.plots.axes import colours
+from akpsim.plots.axes import colours, in_rows, legend_beside, rows_of_axes
 
 PANELS = {"train_accuracy": "training", "validation_accuracy": "validation"}
 
@@ -20,31 +20,33 @@ def plot_history(history: xr.Dataset, *, by: str = "family", axes: Any = None) -
     by : str
         Coordinate along ``member`` that groups the lines.
     axes : array of two Axes, optional
-        Where to draw; a new figure if not given.
+        Where to draw all groups; a new figure if not given.
 
     Returns
     -------
-    array of two Axes
+    array of Axes, shape (2,), or (row, 2) where more than five groups are dealt to rows
     """
-    if axes is None:
-        import matplotlib.pyplot as plt
-
-        axes = plt.subplots(1, 2, figsize=(9, 3.6), sharey=True, layout="constrained")[1]
     groups = list(dict.fromkeys(history[by].values.tolist()))
-    colour = colours(groups)
-    for ax, (variable, title) in zip(axes, PANELS.items(), strict=True):
-        for group in groups:
-            lines = history[variable].sel(member=history[by] == group)
-            ax.plot(history.epoch, lines.T, color=colour[group], linewidth=0.6, alpha=0.35)
-            mean = lines.mean("member")
-            ax.plot(
-                history.epoch, mean, color=colour[group], linewidth=2, label=f"{group} (n = {lines.sizes['member']})"
-            )
-        ax.axhline(
-            float(history.majority_baseline[0]), color="0.5", linewidth=0.8, linestyle=":", label="majority class"
-        )
-        ax.set(xlabel="epoch", title=title, ylim=(0, 1.02))
-    axes[0].set_ylabel("accuracy")
-    handles, labels = axes[0].get_legend_handles_labels()
-    axes[0].figure.legend(handles, labels, loc="outside right center", title=f"{by} (thick: mean)", frameon=False)
-    return np.asarray(axes)
+    rows = in_rows(groups) if axes is None else [groups]
+    if axes is None:
+        axes = rows_of_axes(len(rows), 2, size=(3.6, 3.2 if len(rows) == 1 else 2.4), sharex="row", sharey=True)
+    axes = np.atleast_2d(axes)
+    for shown, row in zip(rows, axes, strict=True):
+        for ax, (variable, title) in zip(row, PANELS.items(), strict=True):
+            draw_groups(ax, history, variable, by=by, groups=shown)
+            ax.set(title=title if shown is rows[0] else "", ylim=(0, 1.02))
+        row[0].set_ylabel("accuracy")
+        legend_beside(row[-1], title=f"{by} (thick: mean)")
+    for ax in axes[-1]:
+        ax.set_xlabel("epoch")
+    return np.asarray(axes[0] if len(axes) == 1 else axes)
+
+
+def draw_groups(ax: Any, history: xr.Dataset, variable: str, *, by: str, groups: Any) -> None:
+    """Draw one panel: members and means of some groups, and the majority class."""
+    for group, colour in colours(groups).items():
+        lines = history[variable].sel(member=history[by].astype(str) == group)
+        ax.plot(history.epoch, lines.T, color=colour, linewidth=0.6, alpha=0.35)
+        label = f"{group} (n = {lines.sizes['member']})"
+        ax.plot(history.epoch, lines.mean("member"), color=colour, linewidth=2, label=label)
+    ax.axhline(float(history.majority_baseline[0]), color="0.5", linewidth=0.8, linestyle=":", label="majority class")

@@ -66,6 +66,17 @@ def open_member(path: Path) -> Any:
     return file
 
 
+def stored(file: Any, name: str) -> Any:
+    """Return an attribute or a variable (``GROUP/NAME``) of an open member's file; say if it was written without."""
+    try:
+        return file.getncattr(name) if name in file.ncattrs() else np.ma.getdata(file[name][:])
+    except (IndexError, KeyError):
+        raise StoreError(
+            f"{file.filepath()} has no {name}: it is of another version of akpsim; "
+            "train the run again with `akpsim train-family --fresh`"
+        ) from None
+
+
 class Run:
     """A run folder.  Open one with `akpsim.open_run`.
 
@@ -107,7 +118,7 @@ class Run:
         rows = []
         for name in self.names:
             with open_member(self.file(name)) as file:
-                rows.append({key: file.getncattr(key) for key in MEMBER_COORDINATES})
+                rows.append({key: stored(file, key) for key in MEMBER_COORDINATES})
         columns = {key: ("member", [row[key] for row in rows]) for key in MEMBER_COORDINATES}
         return xr.Dataset(columns, coords={"member": self.names}, attrs={"source": str(self.path)})
 
@@ -115,7 +126,9 @@ class Run:
         """Return a group such as ``history`` of every member, stacked along ``member``; shorter members end in NaN."""
         tables = []
         for name in self.names:
-            open_member(self.file(name)).close()
+            with open_member(self.file(name)) as file:
+                if group not in file.groups:
+                    stored(file, group)
             with xr.open_dataset(self.file(name), group=group) as table:
                 unnumbered = {dim: np.arange(size) for dim, size in table.sizes.items() if dim not in table.coords}
                 tables.append(table.load().assign_coords(unnumbered))

@@ -1,5 +1,6 @@
 """The audit of a swap: what it did to the loss, the gradient and the function, on a fixed batch, before and after."""
 
+import math
 from typing import Any
 
 import numpy as np
@@ -8,9 +9,11 @@ from torch import Tensor
 
 from akpsim.errors import UndefinedMetric
 from akpsim.families.capturing import hooked
-from akpsim.families.perturbations.perturbation import Active
+from akpsim.families.perturbations import PERTURBATIONS
+from akpsim.families.perturbations.perturbation import GRADIENT_SITES, Active
 from akpsim.families.training.loop import Training
 from akpsim.metrics import METRICS
+from akpsim.store import Run, open_member
 
 BATCH = 256
 """Images of the fixed batch: the first of the training part."""
@@ -84,3 +87,31 @@ def cka_or_nan(x: np.ndarray, y: np.ndarray) -> float:
         return METRICS["cka"](x, y)
     except UndefinedMetric:
         return float("nan")
+
+
+def null_perturbations(run: Run) -> list[str]:
+    """Say in one line each which perturbations of a run left the gradient where it pointed, at all events of a family.
+
+    Families with the same perturbation share a line.
+    """
+    cosines: dict[str, dict[str, list[float]]] = {}
+    for name, family in zip(run.names, run.members.family.values.tolist(), strict=True):
+        with open_member(run.file(name)) as file:
+            audit = file["audit"]
+            if "gradient_cosine" not in audit.variables:
+                continue
+            for perturbation, cosine in zip(audit["acting"][:], audit["gradient_cosine"][:], strict=True):
+                entry = PERTURBATIONS.get(str(perturbation))
+                if entry is not None and entry.site in GRADIENT_SITES:
+                    cosines.setdefault(entry.name, {}).setdefault(family, []).append(float(cosine))
+    lines = []
+    for perturbation, families in cosines.items():
+        null = {family: found for family, found in families.items() if np.min(found) > NULL_COSINE}  # NaN is not null
+        if null:
+            every = [cosine for found in null.values() for cosine in found]
+            lowest = math.floor(1e6 * min(*every, 1.0)) / 1e6
+            lines.append(
+                f"{perturbation} changes nothing in {', '.join(null)}: the cosine of the gradients before and after is "
+                f"at least {lowest:.6f}, at {len(every)} events of all members together"
+            )
+    return lines

@@ -3,13 +3,9 @@
 from collections.abc import Callable
 from pathlib import Path
 
-import numpy as np
-
 from akpsim.checks import at_least
 from akpsim.errors import AkpsimError, ClusterError, InvalidStudy, StoreError
 from akpsim.families.perturbations import PERTURBATIONS
-from akpsim.families.perturbations.perturbation import GRADIENT_SITES
-from akpsim.families.training.audit import NULL_COSINE
 from akpsim.families.training.estimate import Size, room_for, size_of
 from akpsim.families.training.folder import (
     check_is_run,
@@ -24,7 +20,7 @@ from akpsim.families.training.member import Work, train_member
 from akpsim.families.training.prepared import Prepared, prepare
 from akpsim.files import write_text
 from akpsim.progress import Progress
-from akpsim.store import Run, open_member
+from akpsim.store import Run
 from akpsim.study import Member, Study
 
 
@@ -167,24 +163,3 @@ def rehearse(study: Study, prepared: Prepared) -> dict[str, Size]:
         except (TypeError, ValueError, RuntimeError) as error:
             raise InvalidStudy(f"family {member.family.name} cannot be trained: {error}") from error
     return sizes
-
-
-def null_perturbations(run: Run) -> list[str]:
-    """Say in one line each which perturbations of a run left the gradient where it pointed, at all their events."""
-    cosines: dict[tuple[str, str], list[float]] = {}
-    for name, family in zip(run.names, run.members.family.values, strict=True):
-        with open_member(run.file(name)) as file:
-            audit = file["audit"]
-            if "gradient_cosine" not in audit.variables:
-                continue
-            for perturbation, cosine in zip(audit["acting"][:], audit["gradient_cosine"][:], strict=True):
-                entry = PERTURBATIONS.get(str(perturbation))
-                if entry is not None and entry.site in GRADIENT_SITES:
-                    cosines.setdefault((str(family), entry.name), []).append(float(cosine))
-    lowest = {key: np.min(values) for key, values in cosines.items()}  # NaN, a gradient of zero, is not null
-    return [
-        f"family {family}: {perturbation} changes nothing: the cosine of the gradients before and after is at least "
-        f"{lowest[family, perturbation]:.6f}, at {len(values)} events of all members together"
-        for (family, perturbation), values in cosines.items()
-        if lowest[family, perturbation] > NULL_COSINE
-    ]
