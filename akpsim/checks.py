@@ -1,6 +1,8 @@
 """Tiny validators: give the value back, or raise naming the argument, what is allowed and what came."""
 
+import math
 from collections.abc import Iterable
+from typing import Any
 
 from akpsim.errors import AkpsimError, unknown_name
 
@@ -25,3 +27,10 @@ def one_of(value: str, name: str, allowed: Iterable[str]) -> str:
     if value not in allowed:
         raise unknown_name(f"`{name}`", value, allowed)
     return value
+
+
+def positive(value: Any, name: str) -> float:
+    """Return a number that is positive and finite."""
+    if not isinstance(value, int | float) or not 0 < value < math.inf:
+        raise AkpsimError(f"`{name}` must be positive and finite, got {value!r}")
+    return float(value)

@@ -156,6 +156,99 @@ def test_a_wrong_option_is_named_before_anything_is_trained(options, message, tm
     assert not (tmp_path / "run").exists()
 
 
+@pytest.mark.parametrize(
+    ("perturbation", "message"),
+    [
+        ({"name": "initializer", "at": [3]}, "initializer acts before the first epoch; it takes no `at`, `every`"),
+        (
+            {"name": "label_noise", "optimizer_state": "reset"},
+            "`optimizer_state` = 'reset' is for swaps and other events; label_noise acts on labels all along",
+        ),
+        ({"name": "swap_loss", "order": []}, "`order` must hold at least one name, got an empty list"),
+        (
+            {"name": "swap_activation", "order": "random", "choices": ["relu"]},
+            r"`choices` must hold a name other than 'relu', got \['relu'\]",
+        ),
+        ({"name": "learning_rate_shock", "factor": -2}, "`factor` must be positive and finite, got -2"),
+        ({"name": "input_noise", "scale": "wide"}, "`scale` must be positive and finite, got 'wide'"),
+    ],
+)
+def test_what_a_site_cannot_follow_is_refused(perturbation, message, tmp_path, cache_folder):
+    from akpsim.families import train_family
+
+    study = load_study({"families": [{"name": "a", "perturbations": [perturbation]}]})
+    with pytest.raises(AkpsimError, match=message):
+        train_family(study, tmp_path / "run")
+
+
+# by hand: 3 events of strength .5; the largest strength times the unit; ten to the sum of the strengths
+DOSES = {
+    "swap_activation": 1.5,
+    "swap_loss": 1.5,
+    "initializer": 0.5,
+    "label_noise": 0.5,
+    "input_noise": 1.5,
+    "blur": 2.0,
+    "weight_noise": 0.5,
+    "lesion": 0.5,
+    "dropout": 0.5,
+    "gradient_noise": 0.5,
+    "learning_rate_shock": 8.0,
+}
+
+
+@pytest.mark.parametrize("name", PERTURBATIONS)
+def test_a_dose_is_in_the_unit_that_the_summary_names(name):
+    options = {"input_noise": {"scale": 3.0}, "blur": {"sigma": 4.0}, "learning_rate_shock": {"factor": 4.0}}
+    when = {} if name == "initializer" else {"at": [1, 2, 5]}
+    spec = PerturbationSpec(name=name, strength=0.5, **when, **options.get(name, {}))
+    active = Active(PERTURBATIONS[name], spec, epochs=9, classes=2, generator=generator())
+    assert active.dose == pytest.approx(DOSES[name])
+    assert "dose: " in PERTURBATIONS[name].summary
+
+
+def test_a_family_has_the_dose_of_its_first_perturbation_unless_it_says_otherwise(tmp_path, cache_folder):
+    from akpsim.families import train_family
+
+    swap = {"name": "swap_activation", "every": 1, "strength": [[1, 0.0], [2, 0.5]]}
+    families = [
+        {"name": "none"},
+        {"name": "swaps", "perturbations": [swap, {"name": "label_noise", "strength": 0.3}]},
+        {"name": "own", "dose": 7.0, "perturbations": [swap]},
+    ]
+    study = {"members": 1, "training": {"epochs": 2, "batch_size": 512}, "network": {"dense": [4]}}
+    run = train_family(load_study(study | {"families": families}), tmp_path / "run")
+    assert run.members.dose.values.tolist() == [0.0, 0.5, 7.0]
+
+
+@pytest.mark.parametrize(("state", "squares"), [("keep", 0.9 * 0.1 * 4 + 0.1 * 9), ("reset", 0.1 * 9)])
+def test_the_optimizer_keeps_its_state_at_a_swap_or_starts_afresh(state, squares):
+    from akpsim.families.training.loop import Training
+    from akpsim.families.training.optimizers import build_optimizer
+    from akpsim.families.training.prepared import Part
+
+    network = head()
+    spec = PerturbationSpec(name="learning_rate_shock", at=[1], factor=3.0, optimizer_state=state)
+    shock = Active(PERTURBATIONS["learning_rate_shock"], spec, epochs=1, classes=3, generator=generator())
+    training = Training(
+        network,
+        Part(torch.zeros(1, 4), torch.zeros(1, dtype=torch.long), np.array(["a"])),
+        loss="cross_entropy",
+        new_optimizer=lambda: build_optimizer("rmsprop", [network.logits.bias]),
+        batch_size=1,
+        perturbations=[shock],
+        batches=generator(),
+    )
+    bias = network.logits.bias
+    bias.grad = torch.full_like(bias, 2.0)
+    training.optimizer.step()
+    training.fire(shock, 1)
+    before, bias.grad = bias.detach().clone(), torch.full_like(bias, 3.0)
+    training.optimizer.step()
+    # RMSprop by hand: three times the rate of .001, times the gradient, over the root of the running mean of squares
+    assert (before - bias.detach()).tolist() == pytest.approx([0.003 * 3 / (squares + 1e-7) ** 0.5] * 3, rel=1e-4)
+
+
 def test_an_option_without_a_default_must_be_given():
     mine = Perturbation("mine", "weights", lambda network, moment, *, size: None, "")
     with pytest.raises(AkpsimError, match="perturbation mine needs the option 'size'"):

@@ -118,9 +118,26 @@ def test_a_schedule_that_cannot_act_is_refused():
         Schedule(every=12).epochs(10, "swap_loss")
 
 
-def test_a_linear_ramp_grows_to_the_full_strength():
-    ramp = Schedule(strength=0.8, ramp="linear", ramp_epochs=4)
-    assert [ramp.strength_at(epoch) for epoch in (1, 2, 4, 9)] == pytest.approx([0.2, 0.4, 0.8, 0.8])
+def test_strength_is_a_function_of_the_epoch_given_by_points():
+    rising = Schedule(strength=[[2, 0.2], [4, 0.8], [10, 0.5]])
+    assert [rising.strength_at(epoch) for epoch in (1, 2, 3, 4, 6, 10, 99)] == pytest.approx(
+        [0.2, 0.2, 0.5, 0.8, 0.7, 0.5, 0.5]
+    )
+    assert load_study(load_study({"families": [family(strength=[[1, 0.0], [9, 1.0]])]}).model_dump(mode="json"))
+    for wrong, message in {
+        ((4, 0.1), (2, 0.2)): "the epochs of `strength` must increase, got 4, 2",
+        ((1, 0.1), (2, 1.2)): "should be less than or equal to 1",
+        (): "should have at least 1 item",
+        2: "strength.*: Input should be less than or equal to 1, got 2",
+    }.items():
+        with pytest.raises(AkpsimError, match=message):
+            load_study({"families": [family(strength=wrong)]})
+    with pytest.raises(AkpsimError, match="probability`: Input should be greater than 0, got 0"):
+        load_study({"families": [family(probability=0)]})
+
+
+def family(**schedule):
+    return {"name": "a", "perturbations": [{"name": "label_noise", **schedule}]}
 
 
 def test_captured_epochs_count_from_both_ends_and_past_them_is_an_error():

@@ -1,33 +1,43 @@
 """When a perturbation acts, and how strongly."""
 
-from typing import Any, Literal
+from itertools import pairwise
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, model_validator
+from pydantic import Discriminator, Field, Tag, model_validator
 
 from akpsim.errors import InvalidStudy
 from akpsim.study.section import Count, Fraction, Section
+
+Strength = Annotated[
+    Annotated[Fraction, Tag("number")]
+    | Annotated[tuple[tuple[float, Fraction], ...], Field(min_length=1), Tag("points")],
+    Discriminator(lambda value: "points" if isinstance(value, list | tuple) else "number"),
+]
 
 
 class Schedule(Section):
     """At which epochs a perturbation acts, and how strongly.
 
     Epochs count from 1; an action at epoch `e` happens before the batches of epoch `e`.  With neither `at` nor
-    `every` it acts at every epoch from `start` to `stop` (the last).
+    `every` it acts at every epoch from `start` to `stop` (the last).  `strength` is a number, or a function of the
+    epoch given by points (epoch, strength): straight lines between them, constant before the first and after the last.
     """
 
     at: tuple[Count, ...] | None = None
     every: Count | None = None
     start: Count = 1
     stop: Count | None = None
-    strength: Fraction = 1.0
-    probability: Fraction = 1.0
-    ramp: Literal["constant", "linear"] = "constant"
-    ramp_epochs: Count = 1
+    strength: Strength = 1.0
+    probability: Annotated[float, Field(gt=0, le=1)] = 1.0
 
     @model_validator(mode="after")
     def _one_way_of_saying_when(self) -> "Schedule":
         if self.at is not None and (self.every is not None or self.stop is not None or self.start != 1):
             raise ValueError("`at` says all epochs by itself; give either `at` or `every` with `start` and `stop`")
+        if isinstance(self.strength, tuple):
+            epochs = [epoch for epoch, _ in self.strength]
+            if epochs != sorted(set(epochs)):
+                raise ValueError(f"the epochs of `strength` must increase, got {', '.join(f'{e:g}' for e in epochs)}")
         return self
 
     def epochs(self, total: int, name: str = "the perturbation") -> tuple[int, ...]:
@@ -54,10 +64,14 @@ class Schedule(Section):
         return found
 
     def strength_at(self, epoch: int) -> float:
-        """Return the strength in an epoch: constant, or growing linearly over the first `ramp_epochs`."""
-        if self.ramp == "constant":
+        """Return the strength in an epoch: the number, or what lies between the points."""
+        if not isinstance(self.strength, tuple):
             return self.strength
-        return self.strength * min(1.0, epoch / self.ramp_epochs)
+        points = self.strength
+        for (left, low), (right, high) in pairwise(points):
+            if left <= epoch <= right:
+                return low + (high - low) * (epoch - left) / (right - left)
+        return points[0][1] if epoch < points[0][0] else points[-1][1]
 
 
 class PerturbationSpec(Section):

@@ -92,13 +92,14 @@ class Training(Section):
 class Family(Section):
     """A design cell: what its members share.  Unset values are those of `[training]`.
 
-    `group` puts families into one figure.  A list of initializers is taken in turn by the members.
+    `dose` is how much is done to its members; by default what the first of its perturbations says of itself, and 0
+    without any.  `group` puts families into one figure.  A list of initializers is taken in turn by the members.
     """
 
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.]*$", max_length=60)]
     group: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$", max_length=60)] | None = None
     stress: Stress = "none"
-    dose: Annotated[float, Field(ge=0)] = 0.0
+    dose: Annotated[float, Field(ge=0)] | None = None
     members: Members | None = None
     epochs: Count | None = None
     loss: str | None = None

@@ -8,7 +8,7 @@ from torch import nn
 from akpsim.errors import unknown_name
 from akpsim.families.networks.head import Dense
 from akpsim.families.perturbations.order import name_at
-from akpsim.families.perturbations.perturbation import Moment, Perturbation
+from akpsim.families.perturbations.perturbation import Moment, Perturbation, total
 
 DEFAULT_ORDER = ("tanh", "softplus", "relu")
 
@@ -44,5 +44,5 @@ def layers_named(network: nn.Module, patterns: Sequence[str] | str) -> dict[str,
 
 
 swap_activation = Perturbation(
-    "swap_activation", "activation", swap, "change the activation of hidden layers; dose: events times strength"
+    "swap_activation", "activation", swap, "change the activation of hidden layers; dose: events times strength", total
 )

@@ -4,6 +4,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from akpsim.checks import positive
 from akpsim.errors import InvalidStudy
 from akpsim.families.perturbations.perturbation import Moment, Perturbation
 
@@ -16,14 +17,14 @@ def add_noise(inputs: Tensor, moment: Moment, *, scale: float = 1.0) -> Tensor:
     if moment.strength == 0:
         return inputs
     noise = torch.empty(inputs.shape).normal_(generator=moment.generator).to(inputs)
-    return inputs + moment.strength * scale * inputs.std() * noise
+    return inputs + moment.strength * positive(scale, "scale") * inputs.std() * noise
 
 
 def blur_images(inputs: Tensor, moment: Moment, *, sigma: float = 2.0) -> Tensor:
     """Blur images by a Gaussian of `strength` times `sigma` pixels, with edges continued by reflection."""
     if moment.strength == 0:
         return inputs
-    width = moment.strength * sigma
+    width = moment.strength * positive(sigma, "sigma")
     if inputs.ndim != 4:
         raise InvalidStudy(
             f"blur needs images (sample, channel, height, width), got features of shape {tuple(inputs.shape)}; "
@@ -40,6 +41,16 @@ def blur_images(inputs: Tensor, moment: Moment, *, sigma: float = 2.0) -> Tensor
 
 
 input_noise = Perturbation(
-    "input_noise", "inputs", add_noise, "Gaussian noise on each batch; dose: its standard deviation over the batch's"
+    "input_noise",
+    "inputs",
+    add_noise,
+    "Gaussian noise on each batch; dose: its standard deviation over the batch's",
+    lambda strengths, scale=1.0: scale * max(strengths),
 )
-blur = Perturbation("blur", "inputs", blur_images, "images out of focus; dose: sigma in pixels")
+blur = Perturbation(
+    "blur",
+    "inputs",
+    blur_images,
+    "images out of focus; dose: sigma in pixels",
+    lambda strengths, sigma=2.0: sigma * max(strengths),
+)

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor
 
 from akpsim.families.perturbations.order import name_at
-from akpsim.families.perturbations.perturbation import Moment, Perturbation
+from akpsim.families.perturbations.perturbation import Moment, Perturbation, total
 from akpsim.families.training.losses import LOSSES
 
 DEFAULT_ORDER = ("kl_divergence", "poisson", "cross_entropy")
@@ -57,4 +57,6 @@ def name_of(loss: object) -> str:
     return str(getattr(getattr(loss, "func", loss), "name", "loss"))
 
 
-swap_loss = Perturbation("swap_loss", "loss", swap, "change the loss; dose: events times strength (see the audit)")
+swap_loss = Perturbation(
+    "swap_loss", "loss", swap, "change the loss; dose: events times strength (see the audit)", total
+)

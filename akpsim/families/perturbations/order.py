@@ -32,5 +32,9 @@ def name_at(
         if order != "random":
             raise InvalidStudy(f"`order` must be a list of names or 'random', got {order!r}")
         others = [name for name in choices if name != current]
+        if not others:
+            raise InvalidStudy(f"`choices` must hold a name other than {current!r}, got {list(choices)}")
         return others[int(torch.randint(len(others), (), generator=moment.generator))]
+    if not order:
+        raise InvalidStudy("`order` must hold at least one name, got an empty list")
     return order[moment.event % len(order)]

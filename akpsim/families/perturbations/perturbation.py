@@ -2,7 +2,7 @@
 
 import inspect
 import keyword
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -51,6 +51,16 @@ class Moment:
     generator: torch.Generator
 
 
+def largest(strengths: Sequence[float], **options: Any) -> float:
+    """Return the largest strength: the dose of what acts at each epoch or step."""
+    return max(strengths)
+
+
+def total(strengths: Sequence[float], **options: Any) -> float:
+    """Return the sum of the strengths, events times strength: the dose of swaps."""
+    return sum(strengths)
+
+
 @dataclass(frozen=True)
 class Perturbation:
     """A named thing done to a member in training.
@@ -78,12 +88,15 @@ class Perturbation:
         Its keyword-only arguments are the options a study file may give.
     summary : str
         One line for `akpsim list perturbations`, with the unit of its dose.
+    dose : callable
+        The strengths at its epochs, and its options -> how much it does to a member, as one number.
     """
 
     name: str
     site: Site
     act: Callable[..., Any]
     summary: str
+    dose: Callable[..., float] = largest
 
     @property
     def options(self) -> dict[str, Any]:
@@ -101,6 +114,18 @@ class Perturbation:
         ]
         if missing:
             raise InvalidStudy(f"perturbation {self.name} needs the option {missing[0]!r}")
+
+
+def check_schedule(perturbation: Perturbation, spec: PerturbationSpec) -> None:
+    """Refuse what a study says and the site cannot follow, so that nothing is passed over in silence."""
+    when = spec.schedule
+    if perturbation.site == "initializer" and (when.at, when.every, when.start, when.stop) != (None, None, 1, None):
+        raise InvalidStudy(f"{spec.name} acts before the first epoch; it takes no `at`, `every`, `start` or `stop`")
+    if perturbation.site not in EVENTS and spec.optimizer_state == "reset":
+        raise InvalidStudy(
+            f"`optimizer_state` = 'reset' is for swaps and other events; {spec.name} acts on {perturbation.site} "
+            "all along"
+        )
 
 
 class Active:
@@ -128,6 +153,7 @@ class Active:
         generator: torch.Generator,
     ) -> None:
         perturbation.check(spec.options)
+        check_schedule(perturbation, spec)
         self.perturbation, self.spec = perturbation, spec
         self.classes, self.generator = classes, generator
         scheduled = (0,) if perturbation.site == "initializer" else spec.schedule.epochs(epochs, spec.name)
@@ -136,6 +162,12 @@ class Active:
         self.epochs = tuple(epoch for epoch, lot in zip(scheduled, lots, strict=True) if lot < chance)
         self.options = {key + "_" * keyword.iskeyword(key): value for key, value in spec.options.items()}
         self.event = 0
+
+    @property
+    def dose(self) -> float:
+        """How much it does to the member, in the unit that the entry's summary names."""
+        strengths = [self.spec.schedule.strength_at(epoch) for epoch in self.epochs]
+        return float(self.perturbation.dose(strengths, **self.options)) if strengths else 0.0
 
     def acts_at(self, epoch: int) -> bool:
         """Say whether it acts in an epoch."""

@@ -6,7 +6,7 @@ from functools import partial
 import torch
 from torch import Tensor, nn
 
-from akpsim.families.perturbations.perturbation import EVENTS, Active
+from akpsim.families.perturbations.perturbation import Active
 from akpsim.families.training.losses import LOSSES
 from akpsim.families.training.prepared import Part
 
@@ -76,8 +76,10 @@ class Training:
         return [p for p in self.perturbations if p.perturbation.site == site and p.acts_at(epoch)]
 
     def fire(self, active: Active, epoch: int) -> None:
-        """Let one event happen; reset the optimizer afterwards if the study says so."""
+        """Let one event happen, with a fresh optimizer if the study says so."""
         site = active.perturbation.site
+        if active.spec.optimizer_state == "reset":
+            self.optimizer = self.new_optimizer()
         if site == "loss":
             self.loss = active.act(self.loss, epoch)
         elif site == "labels":
@@ -86,8 +88,6 @@ class Training:
             active.act(self.optimizer, epoch)
         else:
             active.act(self.network, epoch)
-        if site in EVENTS and active.spec.optimizer_state == "reset":
-            self.optimizer = self.new_optimizer()
 
     def run_epoch(self, epoch: int) -> tuple[float, float]:
         """Train for one epoch, after its events have happened; return mean loss and accuracy over its batches.

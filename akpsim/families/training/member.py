@@ -129,6 +129,12 @@ class Work:
             for index, spec in enumerate(self.family.perturbations)
         ]
 
+    @property
+    def dose(self) -> float:
+        """What the study says, or the first perturbation of itself."""
+        acting = self.training.perturbations
+        return self.family.dose if self.family.dose is not None else acting[0].dose if acting else 0.0
+
     def captured_moments(self) -> tuple[float, ...]:
         """Return when to capture, in epochs; 2.5 is after the events of epoch 3 and before its batches."""
         moments: set[float] = set(self.study.capture.epochs_of(self.epochs))
@@ -280,7 +286,7 @@ class Work:
             "member": self.member.name,
             "family": self.family.name,
             "stress": self.family.stress,
-            "dose": self.family.dose,
+            "dose": self.dose,
             "perturbation": self.family.perturbation,
             "seed": self.member.seed,
             "optimizer": self.family.optimizer or training.optimizer,

@@ -23,8 +23,7 @@ from typing import Any, Literal, overload
 import torch
 from torch import Tensor
 
-from akpsim.checks import one_of
-from akpsim.errors import AkpsimError
+from akpsim.checks import one_of, positive
 from akpsim.registry import Registry
 
 FLAVOURS = ("keras", "keras-legacy", "torch")
@@ -246,6 +245,5 @@ def build_optimizer(
     """
     optimizer = OPTIMIZERS[name]
     build, constants = optimizer.flavours[one_of(flavour, "flavour", FLAVOURS)]
-    if learning_rate is not None and not 0 < learning_rate < math.inf:
-        raise AkpsimError(f"`learning_rate` must be positive and finite, got {learning_rate:g}")
-    return build(parameters, **constants | ({} if learning_rate is None else {"lr": learning_rate}))
+    given = {} if learning_rate is None else {"lr": positive(learning_rate, "learning_rate")}
+    return build(parameters, **constants | given)
