@@ -5,7 +5,14 @@ from difflib import get_close_matches
 
 
 class AkpsimError(ValueError):
-    """Something the caller can mend: what was asked, what is allowed, what came."""
+    """Something the caller can mend: what was asked, what is allowed, what came, in one line.
+
+    What came may be a name out of somebody's file, so line ends and codes that terminals obey are shown escaped.
+    """
+
+    def __str__(self) -> str:
+        """Return the message, in characters that can be printed."""
+        return "".join(c if c.isprintable() else repr(c)[1:-1] for c in super().__str__())
 
 
 class UnknownName(AkpsimError):

@@ -21,6 +21,7 @@ import numpy as np
 import xarray as xr
 
 from akpsim.errors import InvalidData, StoreError
+from akpsim.seal import state_of
 
 FEATURE_SUFFIXES = (".npy", ".npz", ".nc", ".safetensors", ".csv")
 
@@ -72,10 +73,12 @@ def read_file(path: Path) -> dict[str, xr.DataArray]:
         arrays = readers[path.suffix](path)
     except InvalidData:
         raise
+    except PermissionError:
+        raise StoreError(f"cannot read {path}: permission denied") from None
     except Exception as error:  # readers of five formats raise what they like on a damaged file
-        raise InvalidData(
-            f"{path} is damaged, cut short or no {path.suffix} file: {str(error).splitlines()[0]}"
-        ) from None
+        if "pickle" in str(error) or "Object arrays" in str(error):
+            raise InvalidData(f"{path} holds no plain numbers: pickled Python objects are never loaded") from None
+        raise InvalidData(f"{path} is damaged, cut short or no {path.suffix} file") from None
     if not arrays:
         raise InvalidData(f"{path} holds no array (sample, neuron)")
     return arrays
@@ -107,6 +110,8 @@ def _safetensors(path: Path) -> dict[str, xr.DataArray]:
 
 
 def _netcdf(path: Path) -> dict[str, xr.DataArray]:
+    if state_of(path) == "damaged":
+        raise InvalidData(f"{path} is damaged: it is not what was saved")
     with xr.open_dataset(path, engine="netcdf4") as file:
         file = file.load()
     arrays = {str(name): variable for name, variable in file.items() if {"sample", "neuron"} <= set(variable.dims)}

@@ -121,6 +121,8 @@ def _why(error: OSError | RuntimeError, folder: Path) -> str:
     with contextlib.suppress(OSError):
         if shutil.disk_usage(folder).free < FULL:
             return "the disk is full"
+    if "NetCDF" in str(error):
+        return "the netCDF library could not write all of it"
     return str(getattr(error, "strerror", None) or error)
 
 

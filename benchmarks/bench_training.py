@@ -155,10 +155,10 @@ def test_capture_against_the_bare_forward(inception):
 
 
 STORE = """
-import os, resource, sys, time
+import os, sys, time
 from pathlib import Path
 import numpy as np
-from akpsim.store import open_member
+from akpsim.store.run import StoredActivation, open_member
 from akpsim.store.writer import MemberWriter
 
 folder, compression = Path(sys.argv[1]), sys.argv[2]
@@ -168,7 +168,9 @@ batch = np.random.default_rng(0).standard_normal((samples, neurons), dtype=np.fl
 np.maximum(batch, 0, out=batch)
 
 def peak():
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    '''MB at most held by this process so far; getrusage would give those of the one that started it.'''
+    (line,) = (line for line in open("/proc/self/status") if line.startswith("VmHWM"))
+    return int(line.split()[1]) / 1024
 
 def ours():
     writer = MemberWriter(folder / "m.nc", {}, compression=compression)
@@ -188,15 +190,21 @@ def raw():
 
 def read():
     for epoch in range(epochs):
-        with open_member(folder / "m.nc") as file:
-            file["activations/layer/activation"][epoch]
+        StoredActivation(folder / "m.nc", "layer", epoch, batch.shape)[:, :]
+
+def read_once_opened():
+    with open_member(folder / "m.nc") as file:
+        variable = file["activations/layer/activation"]
+        variable.set_auto_maskandscale(False)
+        for epoch in range(epochs):
+            variable[epoch]
 
 def raw_read():
     with open(folder / "raw", "rb") as file:
         for _ in range(epochs):
             np.fromfile(file, np.float32, batch.size)
 
-times = {body: [] for body in (ours, raw, read, raw_read)}
+times = {body: [] for body in (ours, raw, read, read_once_opened, raw_read)}
 before = peak()
 ours()
 grown = peak() - before
@@ -215,16 +223,15 @@ def test_store_against_the_raw_disk(compression, tmp_path):
     found = subprocess.run(
         [sys.executable, "-c", STORE, str(tmp_path), compression], capture_output=True, text=True, check=True
     )
-    spent, raw, read, raw_read, grown, batch, size = map(float, found.stdout.split())
+    spent, raw, read, once, raw_read, grown, batch, size = map(float, found.stdout.split())
     total = 20 * batch
     print(
         f"\n{compression}: write {total / spent:.0f} MB/s = {raw / spent:.2f} of the raw disk, "
-        f"read {total / read:.0f} MB/s = {raw_read / read:.2f} of it, {size:.0f} of {total:.0f} MB on disk, "
-        f"memory {grown:.0f} MB over what held a batch of {batch:.0f} MB"
+        f"read {total / read:.0f} MB/s = {raw_read / read:.2f} of it (opened once {raw_read / once:.2f}), "
+        f"{size:.0f} of {total:.0f} MB on disk, memory {grown:.0f} MB over what held a batch of {batch:.0f} MB"
     )
     assert grown <= LIMIT_MEMORY
-    busy = os.getloadavg()[0] > (os.cpu_count() or 1)
-    if compression == "none" and not busy:  # the clock says nothing about the disk while others use the processor
+    if compression == "none":
         assert raw / spent >= LIMIT_DISK
 
 

@@ -55,7 +55,7 @@ def test_a_pickle_under_any_name_is_not_executed(suffix, tmp_path, monkeypatch):
     with pytest.raises(AkpsimError):
         read_features([path])
     np.save(tmp_path / "objects.npy", np.array([Bomb()], dtype=object), allow_pickle=True)
-    with pytest.raises(AkpsimError, match=r"objects\.npy is damaged"):
+    with pytest.raises(AkpsimError, match=r"objects\.npy holds no plain numbers: pickled Python"):
         read_features([tmp_path / "objects.npy"])
     assert not (tmp_path / "exploded").exists()
 
@@ -79,3 +79,10 @@ def test_a_name_that_becomes_a_file_holds_no_path(name):
     with pytest.raises(AkpsimError, match="name"):
         load_study({"name": name})
     assert Family.model_fields["name"].metadata
+
+
+def test_a_message_obeys_no_code_for_terminals_and_stays_one_line():
+    with pytest.raises(AkpsimError) as caught:
+        load_study({"a\x1b[2J\n\u202e": 1})
+    assert str(caught.value).startswith(r"study: unknown key `a\x1b[2J\n\u202e`")
+    assert str(caught.value).isprintable()

@@ -1,11 +1,19 @@
 """A run's files are complete or refused, and what is read carries its labels."""
 
+import os
+import shutil
+import subprocess
+import sys
+from pathlib import Path
+
+import netCDF4
 import numpy as np
 import pytest
 import xarray as xr
 
-from akpsim import AkpsimError, open_result, open_run, save
+from akpsim import AkpsimError, compare, open_result, open_run, read_features, save
 from akpsim.files import atomic
+from akpsim.seal import state_of
 from akpsim.store import Run
 
 
@@ -117,9 +125,91 @@ def test_a_result_is_saved_and_read_with_its_labels(tmp_path):
 def test_a_result_that_is_damaged_foreign_or_missing_is_refused(tmp_path):
     xr.Dataset({"x": 1}).to_netcdf(tmp_path / "foreign.nc")
     (tmp_path / "noise.nc").write_bytes(b"\x89HDF\r\n\x1a\n" + bytes(100))
-    with pytest.raises(AkpsimError, match=r"foreign.nc is not a complete akpsim result"):
-        open_result(tmp_path / "foreign.nc")
-    with pytest.raises(AkpsimError, match=r"noise.nc is damaged or no netCDF file"):
-        open_result(tmp_path / "noise.nc")
-    with pytest.raises(AkpsimError, match=r"none.nc does not exist"):
-        open_result(tmp_path / "none.nc")
+    for name, said in {
+        "foreign.nc": "foreign.nc is no akpsim result, or was cut short or changed since",
+        "noise.nc": "noise.nc is no akpsim result, or was cut short or changed since",
+        "none.nc": "none.nc does not exist",
+    }.items():
+        with pytest.raises(AkpsimError) as caught:
+            open_result(tmp_path / name)
+        assert str(caught.value) == f"{tmp_path}/{said}"
+
+
+def flipped(content, rng, count):
+    """Give copies of a file's content with one bit flipped: in the formats' tables, the seal and anywhere."""
+    near = [0, 9, 20, 47, 96, 200, 500, len(content) // 2, len(content) - 60, len(content) - 1]
+    for place in (*near, *rng.integers(0, len(content), count)):
+        damaged = bytearray(content)
+        damaged[place] ^= 1 << rng.integers(8)
+        yield bytes(damaged)
+
+
+def test_one_flipped_bit_anywhere_is_refused_before_the_netcdf_library_sees_it(tiny_run, tmp_path):
+    rng, tried = np.random.default_rng(0), 0
+    shutil.copytree(tiny_run.path, tmp_path / "run")
+    similarity = save(compare(tiny_run.representations()), tmp_path / "similarity.nc")
+    readers = {
+        tmp_path / "run" / "members" / "noisy-0.nc": lambda path: (
+            open_run(tmp_path / "run").representations().compute()
+        ),
+        similarity: open_result,
+        tmp_path / "features.nc": lambda path: read_features([path]),
+    }
+    save(tiny_run.representations(), tmp_path / "features.nc")
+    for path, read in readers.items():
+        whole = path.read_bytes()
+        read(path)
+        for number, damaged in enumerate(flipped(whole, rng, 40)):
+            path.write_bytes(damaged)
+            os.utime(path, (number, number))
+            if path.name == "features.nc" and damaged[-49:] != whole[-49:]:
+                continue  # a seal that cannot be read is none, and features may be anybody's
+            with pytest.raises(
+                AkpsimError, match=rf"{path.name} is (damaged: it is not what|not complete, or|no akpsim)"
+            ):
+                read(path)
+            tried += 1
+        path.write_bytes(whole)
+        read(path)
+    assert tried >= 140
+
+
+def test_a_sealed_file_opens_in_other_programs(tiny_run, tmp_path):
+    path = tmp_path / "member.nc"
+    path.write_bytes(tiny_run.file("noisy-0").read_bytes())
+    with netCDF4.Dataset(path, "a") as file:
+        file.remark = "changed"
+        assert np.isfinite(file["activations/dense_1/activation"][:]).all()
+    with xr.open_dataset(path, group="history") as history:
+        assert np.isfinite(history.validation_loss).all()
+    assert state_of(path) == "unsealed"
+
+
+WRITER = """
+import sys
+import numpy as np
+from akpsim.store.writer import MemberWriter
+
+def peak():
+    (line,) = (line for line in open("/proc/self/status") if line.startswith("VmHWM"))
+    return int(line.split()[1]) / 1024
+
+ids = np.arange(256).astype(str)
+batch = np.zeros((256, 4096), np.float32)
+batch[:, ::8] = 1
+before = peak()
+writer = MemberWriter(sys.argv[1], {}, compression=sys.argv[2])
+for epoch in range(6):
+    for layer in range(12):
+        writer.activation(f"layer_{layer}", epoch, batch, epochs=range(6), samples=ids)
+writer.finish({})
+print(peak() - before)
+"""
+
+
+@pytest.mark.skipif(not Path("/proc/self/status").exists(), reason="the system does not say how much memory was held")
+@pytest.mark.parametrize("compression", ["none", "lossless"])
+def test_writing_288_megabytes_holds_no_more_than_50_over_a_batch(compression, tmp_path):
+    command = [sys.executable, "-c", WRITER, tmp_path / "member.nc", compression]
+    grown = float(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
+    assert grown <= 50, f"{grown:.0f} MB"

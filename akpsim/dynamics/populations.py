@@ -24,7 +24,7 @@ from jaxtyping import Float, Int
 
 from akpsim.checks import at_least, one_of
 from akpsim.errors import InvalidData, StoreError
-from akpsim.store import MEMBER_COORDINATES, Run, layer_group, open_member, open_run, provenance
+from akpsim.store import MEMBER_COORDINATES, Run, layer_group, open_member, open_run, open_table, provenance
 
 UNITS = {
     "clusters": "mean |activation|",
@@ -210,8 +210,7 @@ def _table(run: Run, member: str, layer: str | None) -> xr.Dataset:
     name = layer or layers[-1]
     if layer_group(name) not in layers:
         raise StoreError(f"{member} of {run.path} has no populations of {name!r}; there are: {', '.join(layers)}")
-    with xr.open_dataset(run.file(member), group=f"populations/{layer_group(name)}") as table:
-        return table.load().assign_attrs(layer=name)
+    return open_table(run.file(member), f"populations/{layer_group(name)}").assign_attrs(layer=name)
 
 
 def _reference(run: Run, member: str, layer: str) -> np.ndarray:

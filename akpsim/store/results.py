@@ -9,6 +9,7 @@ import xarray as xr
 import akpsim
 from akpsim.errors import StoreError
 from akpsim.files import atomic
+from akpsim.seal import seal, state_of
 
 
 def provenance(**made_by: Any) -> dict[str, Any]:
@@ -25,18 +26,26 @@ def save(result: xr.Dataset | xr.DataArray, path: Path | str) -> Path:
     dataset = result.to_dataset(name=result.name or "value") if isinstance(result, xr.DataArray) else result
     with atomic(path) as temporary:
         dataset.assign_attrs({**result.attrs, "complete": 1}).to_netcdf(temporary, engine="netcdf4")
+        seal(temporary)
     return Path(path)
 
 
 def open_result(path: Path | str) -> xr.Dataset:
     """Read a result that `save` wrote; refuse one that is damaged or not akpsim's."""
     try:
-        with xr.open_dataset(path, engine="netcdf4") as dataset:
-            found = dataset.load()
-    except FileNotFoundError:
-        raise StoreError(f"{path} does not exist") from None
-    except (OSError, ValueError, RuntimeError) as error:
-        raise StoreError(f"{path} is damaged or no netCDF file: {error}") from None
-    if found.attrs.get("complete") != 1:
-        raise StoreError(f"{path} is not a complete akpsim result")
-    return found
+        state = state_of(path)
+    except OSError as error:
+        raise StoreError(cannot_open(path, error)) from None
+    except ValueError:
+        raise StoreError(f"{str(path)!r} is no name of a file") from None
+    if state == "damaged":
+        raise StoreError(f"{path} is damaged: it is not what was saved")
+    if state == "unsealed":
+        raise StoreError(f"{path} is no akpsim result, or was cut short or changed since")
+    with xr.open_dataset(path, engine="netcdf4") as dataset:
+        return dataset.load()
+
+
+def cannot_open(path: Path | str, error: OSError) -> str:
+    """Say why a file cannot be opened."""
+    return f"{path} does not exist" if isinstance(error, FileNotFoundError) else f"cannot read {path}: {error.strerror}"

@@ -2,9 +2,11 @@
 
 Layout: ``study.toml``, ``manifest.json``, ``members/FAMILY-SEED.nc`` with the groups ``/history`` (epoch),
 ``/audit`` (event), ``/activations/LAYER`` (epoch, sample, neuron), ``/populations`` (time, population) and ``/test``
-(sample, class); ``weights/``, ``analysis/*.nc``, ``figures/``.  A member file carries ``complete = 1``, set last.
+(sample, class); ``weights/``, ``analysis/*.nc``, ``figures/``.  A member file carries ``complete = 1`` and a seal, set
+last.
 """
 
+import contextlib
 import json
 import re
 from collections.abc import Iterator
@@ -17,7 +19,9 @@ import numpy as np
 import xarray as xr
 
 from akpsim.errors import StoreError, unknown_name
-from akpsim.store.writer import layer_group, sizes
+from akpsim.seal import state_of
+from akpsim.store.results import cannot_open
+from akpsim.store.writer import CHUNK_CACHE, layer_group
 from akpsim.study import Study, load_study
 
 MEMBER_COORDINATES = (
@@ -45,25 +49,31 @@ class StoredActivation:
     def __getitem__(self, key: tuple[slice, slice]) -> np.ndarray:
         with open_member(self.path) as file:
             variable = file[f"activations/{layer_group(self.layer)}/activation"]
-            try:
-                return np.ma.getdata(variable[(self.epoch_index, *key)])
-            except (OSError, RuntimeError) as error:
-                raise StoreError(f"{self.path} is damaged: {self.layer} cannot be read ({error})") from None
+            variable.set_auto_maskandscale(False)  # no value is missing, and looking for them costs two passes
+            return np.asarray(variable[(self.epoch_index, *key)])
+
+
+AGAIN = "run `akpsim train-family` again to train what is missing"
 
 
 def open_member(path: Path) -> Any:
-    """Open a member's file, or refuse one that is missing, cut short or not complete."""
+    """Open a member's file, or refuse one that is missing, damaged or not complete.
+
+    Raises
+    ------
+    StoreError
+        One sentence, before the netCDF library touches a damaged file.
+    """
     try:
-        file = netCDF4.Dataset(path)
-    except FileNotFoundError:
-        raise StoreError(f"{path} does not exist; run `akpsim train-family` again to train what is missing") from None
-    except (OSError, RuntimeError) as error:
-        reason = getattr(error, "strerror", None) or error
-        raise StoreError(f"{path} is damaged or cut short: {reason}") from None
-    if getattr(file, "complete", 0) != 1 or json.loads(getattr(file, "sizes", "{}")) != sizes(file):
-        file.close()
-        raise StoreError(f"{path} is not complete; run `akpsim train-family` again to train what is missing")
-    return file
+        state = state_of(path)
+    except OSError as error:
+        raise StoreError(f"{cannot_open(path, error)}; {AGAIN}") from None
+    if state == "damaged":
+        raise StoreError(f"{path} is damaged: it is not what was written; {AGAIN}")
+    if state == "unsealed":
+        raise StoreError(f"{path} is not complete, or an older version of akpsim wrote it; {AGAIN}")
+    with small_chunk_cache():
+        return netCDF4.Dataset(path)
 
 
 def stored(file: Any, name: str) -> Any:
@@ -75,6 +85,25 @@ def stored(file: Any, name: str) -> Any:
             f"{file.filepath()} has no {name}: it is of another version of akpsim; "
             "train the run again with `akpsim train-family --fresh`"
         ) from None
+
+
+@contextlib.contextmanager
+def small_chunk_cache() -> Iterator[None]:
+    """Read representations, each one chunk, past the library's cache, and so without a copy of each."""
+    before = netCDF4.get_chunk_cache()
+    netCDF4.set_chunk_cache(size=CHUNK_CACHE)
+    try:
+        yield
+    finally:
+        netCDF4.set_chunk_cache(*before)
+
+
+def open_table(path: Path, group: str) -> xr.Dataset:
+    """Return a group of a member's file, read whole."""
+    with open_member(path) as file:
+        if group.partition("/")[0] not in file.groups:
+            stored(file, group)
+        return xr.open_dataset(xr.backends.NetCDF4DataStore(file[group])).load()
 
 
 class Run:
@@ -94,6 +123,8 @@ class Run:
             raise StoreError(f"{self.path} is no run: it has no manifest.json") from None
         except (OSError, ValueError) as error:
             raise StoreError(f"{self.path}/manifest.json cannot be read: {error}") from None
+        if not isinstance(self.manifest, dict) or not {"study", "members"} <= self.manifest.keys():
+            raise StoreError(f"{self.path}/manifest.json is no manifest of a run; {AGAIN}")
 
     @cached_property
     def study(self) -> Study:
@@ -126,12 +157,9 @@ class Run:
         """Return a group such as ``history`` of every member, stacked along ``member``; shorter members end in NaN."""
         tables = []
         for name in self.names:
-            with open_member(self.file(name)) as file:
-                if group not in file.groups:
-                    stored(file, group)
-            with xr.open_dataset(self.file(name), group=group) as table:
-                unnumbered = {dim: np.arange(size) for dim, size in table.sizes.items() if dim not in table.coords}
-                tables.append(table.load().assign_coords(unnumbered))
+            table = open_table(self.file(name), group)
+            unnumbered = {dim: np.arange(size) for dim, size in table.sizes.items() if dim not in table.coords}
+            tables.append(table.assign_coords(unnumbered))
         stacked = xr.concat(tables, dim="member", join="outer", coords="minimal", compat="override")
         return stacked.assign_coords(self.members.set_coords(MEMBER_COORDINATES).coords)
 
@@ -187,9 +215,9 @@ class Run:
             If a file is damaged or incomplete, or the epoch was not captured.
         """
         import dask.array as da
-        from dask.utils import SerializableLock
+        from xarray.backends.locks import HDF5_LOCK, NETCDFC_LOCK, combine_locks
 
-        one_reader = SerializableLock("akpsim: the netCDF library is not thread-safe")
+        one_reader = combine_locks([NETCDFC_LOCK, HDF5_LOCK])  # xarray's own: the library is not thread-safe
 
         layer = self._layer(layer)
         blocks: list[Any] = []

@@ -1,12 +1,13 @@
 """Write one member's file."""
 
-import json
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 import netCDF4
 import numpy as np
+
+from akpsim.seal import seal
 
 CHUNK_CACHE = 2**20
 """Bytes a variable; the library's default of 64 MiB costs hundreds of megabytes for a member with many layers."""
@@ -34,6 +35,7 @@ class MemberWriter:
     """
 
     def __init__(self, path: Path, attrs: dict[str, Any], *, compression: str = "lossless") -> None:
+        self.path = path
         self.file = netCDF4.Dataset(path, "w", format="NETCDF4")
         self.layers: dict[str, Any] = {}
         self.compression = COMPRESSIONS[compression]
@@ -64,7 +66,7 @@ class MemberWriter:
             create(place, "epoch", moments.dtype, ("epoch",))[:] = moments
             create(place, "sample", str, ("sample",))[:] = samples.astype(object)
             axes, chunk = ("epoch", "sample", "neuron"), (1, *values.shape)
-            create(place, "activation", np.float32, axes, self.compression, chunksizes=chunk)
+            create(place, "activation", np.float32, axes, self.compression, chunksizes=chunk, fill_value=False)
         self.layers[group]["activation"][index] = values
 
     def read(self, index: int) -> dict[str, np.ndarray]:
@@ -72,27 +74,21 @@ class MemberWriter:
         return {place.layer: np.ma.getdata(place["activation"][index]) for place in self.layers.values()}
 
     def finish(self, attrs: dict[str, Any]) -> None:
-        """Add what is known only at the end, and mark the file complete."""
+        """Add what is known only at the end, mark the file complete, close and seal it."""
         self.file.setncatts(attrs)
-        self.file.sizes = json.dumps(sizes(self.file))
         self.file.complete = np.int8(1)
+        self.close()
+        seal(self.path)
 
     def close(self) -> None:
         """Close the file; without `finish` it will be refused."""
-        self.file.close()
+        if self.file.isopen():
+            self.file.close()
 
 
 def layer_group(layer: str) -> str:
     """Return the group's name for a layer: netCDF forbids slashes."""
     return layer.replace("/", "%2F")
-
-
-def sizes(group: Any) -> dict[str, list[int]]:
-    """Return the shape of every variable of a file, by group and name."""
-    found = {f"{group.path}/{name}".lstrip("/"): list(map(int, v.shape)) for name, v in group.variables.items()}
-    for inner in group.groups.values():
-        found |= sizes(inner)
-    return found
 
 
 def create(
@@ -103,10 +99,9 @@ def create(
     compression: dict[str, Any] = LOSSLESS,
     **kwargs: Any,
 ) -> Any:
-    """Create a variable with a small chunk cache and a checksum, so that damage is noticed when it is read."""
-    text = dtype is str or np.dtype(dtype).kind in "UO"
-    compression = {} if text else {**compression, "fletcher32": True}
-    variable = place.createVariable(name, str if text else dtype, dimensions, **compression, **kwargs)
-    if not text:
-        variable.set_var_chunk_cache(size=CHUNK_CACHE)
+    """Create a variable with a small chunk cache."""
+    if dtype is str or np.dtype(dtype).kind in "UO":
+        return place.createVariable(name, str, dimensions, **kwargs)
+    variable = place.createVariable(name, dtype, dimensions, **compression, **kwargs)
+    variable.set_var_chunk_cache(size=CHUNK_CACHE)
     return variable
