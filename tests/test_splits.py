@@ -76,8 +76,33 @@ def test_a_class_with_too_few_images_is_named():
 
 def test_copies_in_two_classes_are_refused_by_name():
     images = images_of([0] * 5 + [1] * 5, pixels=[0, 1, 2, 3, 4, 5, 6, 7, 8, 4])
-    with pytest.raises(AkpsimError, match=r"image-4 and image-9 .* are of two classes"):
+    with pytest.raises(AkpsimError, match=r"image-4 and image-9 have the same pixels, but are of two classes"):
         split_images(images, Split(), seed=0)
+
+
+@settings(max_examples=30, deadline=None)
+@given(seed=st.integers(0, 99), animals=st.integers(4, 30), mixed=st.floats(0, 1))
+def test_an_animal_with_images_of_two_classes_stays_on_one_side(seed, animals, mixed):
+    rng = np.random.default_rng(seed)
+    groups = np.repeat(np.arange(animals), 6)
+    labels = np.where(rng.random(animals * 6) < mixed, rng.integers(0, 2, animals * 6), groups % 2)
+    assume(all(len(set(groups[labels == label])) >= 4 for label in (0, 1)))
+    images = images_of(labels, groups=groups)
+    parts = split_images(images, Split(), seed=seed)
+    assert sorted(np.concatenate(list(parts.values()))) == list(range(len(labels)))
+    sides = [set(groups[indices]) for indices in parts.values()]
+    assert sum(map(len, sides)) == animals
+    assert all(set(labels[indices]) == {0, 1} for indices in parts.values())
+
+
+def test_groups_that_leave_a_part_without_a_class_are_refused():
+    with pytest.raises(AkpsimError, match="class 'class 1' has 2 distinct images or groups of images; at least 4"):
+        split_images(images_of([0] * 8 + [0, 1, 0, 1], groups=[*range(8), 8, 8, 9, 9]), Split(), seed=0)
+
+    groups = [0, 0, 1, 1, 2, 2, 3, 3, 3, 4, 4, 5]  # found by trying: six animals, three classes, hardly any freedom
+    message = "the groups cannot be dealt so that every part has every class: test has no 'class 2'; give a split"
+    with pytest.raises(AkpsimError, match=message):
+        split_images(images_of([0, 1, 1, 2, 1, 2, 0, 1, 2, 0, 2, 0], groups=groups), Split(), seed=0)
 
 
 def test_a_given_split_is_kept_and_a_leaking_one_refused():

@@ -84,7 +84,8 @@ def load_file(module: nn.Module, path: str, *, name: str) -> None:
     except FileNotFoundError:
         raise InvalidStudy(f"`weights` must be imagenet, random or the path of a file; there is no {path}") from None
     except (OSError, SafetensorError, RuntimeError, EOFError, KeyError, ValueError) as error:
-        raise InvalidStudy(f"{path} holds no weights: {str(error).splitlines()[0]}") from None
+        said = f"({type(error).__name__}: {str(error).splitlines()[0]})" if str(error) else ""
+        raise InvalidStudy(f"{path} holds no weights that safetensors or torch can read {said}") from None
     except Exception as error:
         raise InvalidStudy(f"{path} holds more than weights and is not opened: {type(error).__name__}") from None
     for wrapper in ("state_dict", "model"):

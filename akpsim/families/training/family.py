@@ -3,9 +3,12 @@
 from collections.abc import Callable
 from pathlib import Path
 
+import torch
+
 from akpsim.checks import at_least
 from akpsim.errors import AkpsimError, ClusterError, InvalidStudy, StoreError
 from akpsim.families.perturbations import PERTURBATIONS
+from akpsim.families.perturbations.perturbation import Active
 from akpsim.families.training.estimate import Size, room_for, size_of
 from akpsim.families.training.folder import (
     check_is_run,
@@ -81,9 +84,7 @@ def train_family(
     out = Path(out) if out is not None else Path("runs") / study.name
     check_is_run(out)
     members = list(study.design())
-    for member in members:
-        for spec in member.family.perturbations:
-            PERTURBATIONS[spec.name].check(spec.options)
+    check_schedules(study)
     if not fresh:
         check_same_study(study, out)
     if not fresh and all(is_complete(study, out, member) for member in members):
@@ -117,6 +118,18 @@ def train_family(
     if failures:
         raise MemberFailed(f"{len(failures)} of {len(members)} members failed: {by_reason(failures)}")
     return Run(out)
+
+
+def check_schedules(study: Study) -> None:
+    """Say what is wrong with options, schedules and captured epochs before images are read and a trunk has worked."""
+    for member in {member.family.name: member for member in study.design()}.values():
+        epochs = member.family.epochs or study.training.epochs
+        try:
+            study.capture.epochs_of(epochs)
+            for spec in member.family.perturbations:
+                Active(PERTURBATIONS[spec.name], spec, epochs=epochs, classes=2, generator=torch.Generator())
+        except AkpsimError as error:
+            raise type(error)(f"family {member.family.name}: {error}") from None
 
 
 def train_missing(

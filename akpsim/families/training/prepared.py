@@ -9,7 +9,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from akpsim.families.capturing import capture
+from akpsim.families.capturing import capture, layers_matching
 from akpsim.families.datasets import DATASETS, Images, split_images
 from akpsim.families.datasets.splits import PARTS
 from akpsim.families.networks.trunks import Trunk, build_trunk, natural_size
@@ -68,6 +68,7 @@ def prepare(study: Study, *, cache: Path | None = None, show: bool = False) -> P
     generator = stream(study.seed, "trunk")
     trunk = build_trunk(study.network, images=training_images, generator=generator, progress=show)
     trained = not study.network.frozen and bool(list(trunk.module.parameters()))
+    layers_matching(layer_names(study, trunk), study.capture.layers)  # before the trunk works for what does not exist
     inputs = trunk.prepare(images.images) if trained else cached_features(trunk, images, cache=cache, progress=show)
     labels = torch.from_numpy(images.labels)
     return Prepared(
@@ -83,6 +84,12 @@ def prepare(study: Study, *, cache: Path | None = None, show: bool = False) -> P
 def chosen(images: Images, indices: np.ndarray) -> Images:
     """Return some of the images."""
     return Images(images.images[indices], images.labels[indices], images.classes, images.ids[indices])
+
+
+def layer_names(study: Study, trunk: Trunk) -> dict[str, nn.Module]:
+    """Return what can be captured: the trunk's layers, if it has weights, and the head's."""
+    inner = trunk.module.named_modules() if list(trunk.module.parameters()) else ()
+    return {name: module for name, module in inner if name} | dict.fromkeys(head_layers(study), trunk.module)
 
 
 def head_layers(study: Study) -> list[str]:
