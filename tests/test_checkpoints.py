@@ -119,7 +119,10 @@ def test_a_damaged_or_foreign_checkpoint_is_not_used(tmp_path):
     train(study, tmp_path / "run", stop=3)
     (path,) = (tmp_path / "run").rglob("checkpoint-*.safetensors")
     whole = path.read_bytes()
-    for damaged in (whole[: len(whole) // 2], b"", bytes(1000), whole[:200]):
+    flipped = [bytearray(whole) for _ in range(4)]
+    for content, place in zip(flipped, (5, 100, len(whole) // 2, -1), strict=True):
+        content[place] ^= 1
+    for damaged in (whole[: len(whole) // 2], b"", bytes(1000), whole[:200], *map(bytes, flipped)):
         for checkpoint in path.parent.glob("checkpoint-*"):
             checkpoint.unlink()
         path.write_bytes(damaged)

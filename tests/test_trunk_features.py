@@ -106,7 +106,9 @@ def test_a_damaged_file_is_made_anew(trunk, tmp_path):
     first = cached_features(trunk, some_images(), cache=tmp_path)
     (file,) = tmp_path.iterdir()
     whole = file.read_bytes()
-    for damaged in (b"", whole[:100], whole[:-100]):
+    flipped = bytearray(whole)
+    flipped[-1000] ^= 1
+    for damaged in (b"", whole[:100], whole[:-100], bytes(flipped)):
         file.write_bytes(damaged)
         assert torch.equal(cached_features(trunk, some_images(), cache=tmp_path), first)
         assert file.read_bytes() == whole

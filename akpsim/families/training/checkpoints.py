@@ -17,12 +17,11 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 from torch import Tensor
 
+from akpsim.errors import StoreError
 from akpsim.families.perturbations.perturbation import EVENTS
-from akpsim.files import atomic
+from akpsim.families.training.tensors import load_tensors, save_tensors
 
 if TYPE_CHECKING:
     from akpsim.families.training.member import Work
@@ -123,22 +122,10 @@ class Checkpoints:
     def _read(self, path: Path) -> tuple[Tensors, Values] | None:
         """Return the content of a file, or None if it is absent, damaged or of another member, study or version."""
         try:
-            with safe_open(path, framework="pt") as file:
-                header = file.metadata() or {}
-                if header.get("made_by") != self.identity:
-                    return None
-                return {name: file.get_tensor(name) for name in file.keys()}, json.loads(header["values"])  # noqa: SIM118
-        except (OSError, SafetensorError, KeyError, ValueError):
+            tensors, header = load_tensors(path)
+        except StoreError:
             return None
-
-
-def save_tensors(path: Path, tensors: Mapping[str, Tensor], header: dict[str, str]) -> None:
-    """Write tensors as safetensors, whole or not at all; none shares memory with another afterwards."""
-    with atomic(path) as temporary:
-        copies = {
-            name: tensor.detach().clone(memory_format=torch.contiguous_format) for name, tensor in tensors.items()
-        }
-        save_file(copies, temporary, metadata=header)
+        return (tensors, json.loads(header["values"])) if header.get("made_by") == self.identity else None
 
 
 def state_of(work: "Work") -> tuple[Tensors, Values]:

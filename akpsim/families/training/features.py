@@ -14,8 +14,6 @@ from pathlib import Path
 import numpy as np
 import pooch
 import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
 from torch import Tensor, nn
 from torch.fx.experimental.optimization import fuse
 
@@ -23,7 +21,7 @@ from akpsim.errors import InvalidStudy, StoreError
 from akpsim.families.datasets.images import Images
 from akpsim.families.networks.trunks import Trunk
 from akpsim.families.threads import one_thread_each
-from akpsim.files import atomic
+from akpsim.families.training.tensors import load_tensors, save_tensors
 from akpsim.parallel import usable_cores
 from akpsim.progress import Progress
 
@@ -89,8 +87,7 @@ def cached_features(
     _check_writable(path.parent)
     threads = threads or min(usable_cores(), MOST_THREADS)
     computed = compute_features(trunk, array, threads=threads, progress=progress)
-    with atomic(path) as temporary:
-        save_file({"features": computed}, temporary, metadata={"key": key})
+    save_tensors(path, {"features": computed}, {"key": key})
     return computed
 
 
@@ -148,13 +145,11 @@ def _device(trunk: Trunk) -> torch.device:
 def _read(path: Path, *, key: str, shape: tuple[int, int]) -> Tensor | None:
     """Return the features in a file, or None if it is absent or not what its name says, so that it is made anew."""
     try:
-        with safe_open(path, framework="pt") as file:
-            if (file.metadata() or {}).get("key") != key:
-                return None
-            features: Tensor = file.get_tensor("features")
-    except (OSError, SafetensorError):
+        tensors, header = load_tensors(path)
+    except StoreError:
         return None
-    return features if features.shape == shape else None
+    features = tensors.get("features")
+    return features if features is not None and header.get("key") == key and features.shape == shape else None
 
 
 def _check_writable(folder: Path) -> None:

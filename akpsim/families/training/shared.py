@@ -11,14 +11,14 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from safetensors import safe_open
 from torch import nn
 
 from akpsim.errors import StoreError
 from akpsim.families.networks.preparation import Preparation
 from akpsim.families.networks.trunks import Trunk
-from akpsim.families.training.checkpoints import above, below, save_tensors
+from akpsim.families.training.checkpoints import above, below
 from akpsim.families.training.prepared import Part, Prepared, prepare
+from akpsim.families.training.tensors import load_tensors, save_tensors
 from akpsim.study import Study
 
 
@@ -61,14 +61,10 @@ def receive(study: str, path: str | None) -> Prepared:
     """Return what members of a study (as JSON) share; once a process."""
     if path is None:
         return prepare(Study.model_validate_json(study))
-    try:
-        with safe_open(path, framework="pt") as file:
-            header = json.loads(file.metadata()["header"])
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-    except OSError as error:
-        raise StoreError(
-            f"this worker cannot read {path}: is the run folder shared by all machines? ({error})"
-        ) from None
+    if not Path(path).exists():
+        raise StoreError(f"this worker cannot see {path}: is the run folder shared by all machines?")
+    tensors, text = load_tensors(Path(path))
+    header = json.loads(text["header"])
     name, features, key = header["trunk"]
     return Prepared(
         parts={part: Part(**below(part, tensors), ids=np.array(ids)) for part, ids in header["ids"].items()},
