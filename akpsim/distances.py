@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from typing import Any, Literal, NamedTuple
 
 import numpy as np
+import pandas as pd
 import xarray as xr
 
 from akpsim.checks import one_of
@@ -108,12 +109,22 @@ def groups_of(dist: xr.DataArray, by: str | Sequence[Any] | Any, *, name: str = 
         if by not in along:
             raise unknown_name(f"coordinate of members for `{name}`", by, along)
         by = dist.coords[by].values
-    labels = np.asarray(by)
-    if labels.shape != (dist.sizes["member"],):
-        raise InvalidData(f"`{name}` needs one label a member: {dist.sizes['member']}, got {labels.size}")
-    if labels.dtype.kind == "f" and np.isnan(labels).any():
-        raise InvalidData(f"`{name}` has {np.isnan(labels).sum()} missing labels")
+    each = np.asarray(by, dtype=object)
+    if each.shape != (dist.sizes["member"],):
+        raise InvalidData(f"`{name}` needs one label a member: {dist.sizes['member']}, got {each.size}")
+    missing = int(pd.isna(each).sum())
+    if missing:
+        raise InvalidData(f"`{name}` has {missing} missing labels")
+    labels = np.asarray(each.tolist())
+    if labels.dtype.kind not in "biufUM" or len({isinstance(label, str) for label in each}) > 1:
+        kinds = sorted({type(label).__name__ for label in each})
+        raise InvalidData(f"`{name}` needs labels of one kind, words or numbers, got {', '.join(kinds)}")
     return labels
+
+
+def made_of(dist: xr.DataArray) -> dict[str, Any]:
+    """Return the attributes of distances that say what they are between: metric, run or files."""
+    return {name: dist.attrs[name] for name in ("metric", "made_from") if name in dist.attrs}
 
 
 def group_label(by: Any) -> str:
@@ -126,7 +137,7 @@ def group_label(by: Any) -> str:
 def mean_pairwise(values: np.ndarray, labels: np.ndarray) -> dict[str, float]:
     """Return the mean distance between two members of a group, group by group; NaN for a group of one."""
     found = {}
-    for group in np.unique(labels):
+    for group in in_order(labels):
         inside = values[np.ix_(labels == group, labels == group)]
         n = len(inside)
         found[str(group)] = inside.sum() / (n * (n - 1)) if n > 1 else np.nan
@@ -220,9 +231,18 @@ def _with_zero_diagonal(values: np.ndarray) -> np.ndarray:
     return values
 
 
+ORDER = ("happy", "unhappy", "none", "baseline", "mild", "severe")
+"""Groups that come first, in this order, where there are groups of these names."""
+
+
+def in_order(labels: Any) -> list[Any]:
+    """Return the groups among labels: those of `ORDER`, then the others sorted."""
+    return sorted(np.unique(labels), key=lambda group: ORDER.index(group) if group in ORDER else len(ORDER))
+
+
 def at_least_two(labels: np.ndarray) -> list[Any]:
-    """Return the groups in sorted order, if there are two at least."""
-    groups = list(np.unique(labels))
+    """Return the groups in order, if there are two at least."""
+    groups = in_order(labels)
     if len(groups) < 2:
         raise AkpsimError(f"two groups at least are needed to compare, got one: {groups[0]!s}")
     return groups

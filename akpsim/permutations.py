@@ -50,6 +50,12 @@ class Relabelings:
             "smallest_p": self.smallest_p,
         }
 
+    @property
+    def words(self) -> str:
+        """The same in words."""
+        kind = "complete" if self.complete else "random"
+        return f"{len(self.codes)} relabelings, {kind}; smallest attainable p {self.smallest_p:.2g}"
+
 
 def relabelings(
     codes: np.ndarray, *, permutations: int = 999, blocks: np.ndarray | None = None, seed: Seed = None
@@ -147,6 +153,15 @@ def step_down(statistics: np.ndarray, observed: np.ndarray) -> np.ndarray:
     adjusted = np.maximum.accumulate(p_value(running, observed[order]))
     found = np.empty(len(observed))
     found[order] = adjusted
+    return found
+
+
+def holm(p: np.ndarray) -> np.ndarray:
+    """Return p-values adjusted for how many there are by Holm's (1979) step-down; NaN are left out."""
+    found = np.full(len(p), np.nan)
+    there = np.flatnonzero(np.isfinite(p))
+    order = there[np.argsort(p[there])]
+    found[order] = np.minimum(np.maximum.accumulate(p[order] * np.arange(len(order), 0, -1)), 1)
     return found
 
 

@@ -9,7 +9,7 @@ import typer
 import akpsim
 
 from .arguments import Json, Layer, Out, run_of
-from .matrices import Permutations, Seed, plain
+from .matrices import Permutations, Seed, about, plain, pooled
 
 
 def crisis(
@@ -21,7 +21,12 @@ def crisis(
             show_default=False,
         ),
     ] = None,
-    by: Annotated[str | None, typer.Option(help="Coordinate, or column, that groups the members.")] = None,
+    by: Annotated[
+        str | None,
+        typer.Option(
+            help="Coordinate, or column, that groups the members; `none` for one group.", show_default="family"
+        ),
+    ] = None,
     layer: Layer = None,
     threshold: Annotated[float, typer.Option(help="Least correlation that counts.")] = 0.5,
     permutations: Permutations = 499,
@@ -36,14 +41,20 @@ def crisis(
 
     **Examples**
 
+        akpsim crisis runs/digits
+
         akpsim crisis runs/digits --by stress
 
         akpsim crisis recalls.csv --by family -o crisis.nc
     """
-    table, folder = _table(source, layer, by)
-    found = akpsim.crisis(table, by, threshold=threshold, permutations=permutations, bootstrap=bootstrap, seed=seed)
-    path = akpsim.save(found, out or folder / f"crisis{'-' + by if by else ''}.nc")
-    typer.echo(json.dumps({"path": str(path), **plain(found)}) if as_json else "\n".join([*_text(found), str(path)]))
+    table, folder = _table(source, layer, None if by == "none" else by)
+    together = ["all"] * table.sizes["member"]
+    groups = together if by == "none" else by
+    found = akpsim.crisis(table, groups, threshold=threshold, permutations=permutations, bootstrap=bootstrap, seed=seed)
+    path = akpsim.save(found, out or folder / f"crisis-{by or found.attrs['by']}.nc")
+    pools = pooled(table.assign_coords(group=("member", together)), "group" if by == "none" else found.attrs["by"])
+    lines = [about(table, [] if source is None else [source]), *_text(found), *pools, str(path)]
+    typer.echo(json.dumps({"path": str(path), **plain(found)}) if as_json else "\n".join(lines))
 
 
 def _table(source: Path | None, layer: str | None, by: str | None) -> tuple[Any, Path]:
@@ -65,4 +76,5 @@ def _text(found: Any) -> list[str]:
             f"variance x {2.718281828 ** float(last.log_variance_change):.2f} since epoch {float(own.epoch[0]):g}; "
             f"{last.phase.item()}; trend of G {float(own.G_slope):+.3g} an epoch, p = {float(own.p_trend):.3g}"
         )
-    return lines
+    permutations, smallest = found.attrs["permutations"], found.attrs["smallest_p"]
+    return [*lines, f"p from {permutations} permutations of whole trajectories; smallest attainable {smallest:.2g}"]

@@ -1,6 +1,7 @@
 """`akpsim disperse`."""
 
 import json
+import math
 from pathlib import Path
 from typing import Annotated, Any
 
@@ -17,10 +18,12 @@ from .matrices import (
     Metric,
     Permutations,
     Seed,
+    about,
     default_path,
     distances_of,
     distances_of_layers,
     plain,
+    pooled,
     without_undefined,
 )
 
@@ -67,12 +70,14 @@ def disperse(
         distances, run = distances_of_layers(sources, metric=metric, epoch=epoch)
         found = akpsim.disperse_layers(distances, by, reference=reference, progress=not as_json, **options)
         path, lines = Path(run.path) / "analysis" / f"dispersion-layers-{by}.nc", _layers(found)
+        lines += pooled(next(iter(distances.values())), by)
     else:
         distances, run = distances_of(sources, metric=metric, layer=layer, epoch=epoch)
         found = akpsim.disperse(distances, by, reference=reference, **options)
-        path, lines = default_path(run, "dispersion", distances, by), _groups(found)
+        path, lines = default_path(run, "dispersion", distances, by), [*_groups(found), *pooled(distances, by)]
     path = akpsim.save(found, out or path)
-    typer.echo(json.dumps({"path": str(path), **plain(found)}) if as_json else "\n".join([*lines, str(path)]))
+    lines = [about(found, sources), *lines, str(path)]
+    typer.echo(json.dumps({"path": str(path), **plain(found)}) if as_json else "\n".join(lines))
 
 
 def _of_happiness(
@@ -89,12 +94,13 @@ def _of_happiness(
     if "happiness" not in happy:
         found = akpsim.disperse_on(raw, "accuracy", **options)
         slope = _effect(*(float(found[name]) for name in ("slope", "slope_lower", "slope_upper")))
-        said = f"log distance to the others, per unit of accuracy: {slope}, p = {float(found.p):.3g}"
+        said = f"log distance to the others, per unit of accuracy: {slope}, {found.attrs['tests']}"
         return found, default_path(run, "dispersion", raw, "accuracy"), [rule, said]
     rest = akpsim.without_readout(representations, run.representations(layer="logits", epoch=epoch))
     projected = without_undefined(akpsim.as_distance(akpsim.compare(rest, metric=metric)))
     both = [name for name in raw["member"].values if name in set(projected["member"].values)]
     labels = happy.happiness.sel(member=both).values
+    _both_sides(happy, labels, both, metric)
     raw, projected = (matrix.sel(member=both, other=both) for matrix in (raw, projected))
     projected = projected.assign_coords(
         happiness=("member", labels), collapsed=("member", happy.collapsed.sel(member=both).values)
@@ -104,16 +110,36 @@ def _of_happiness(
     return found, default_path(run, "dispersion", raw, "happiness"), [rule, *_groups(found)]
 
 
+def _both_sides(happy: Any, labels: Any, kept: list[Any], metric: str) -> None:
+    """Refuse to compare happy with unhappy members where those of one side have no value."""
+    side = set(labels.tolist())
+    if len(side) == 1:
+        gone = [str(name) for name in happy["member"].values if name not in set(kept)]
+        raise AkpsimError(
+            f"all members with a value of {metric} are {side.pop()} ({happy.attrs['rule']}); the others have none, "
+            f"because their layer says the same of all samples: {', '.join(gone)}"
+        )
+
+
 def _groups(found: Any) -> list[str]:
-    """Say what each group is like and what follows."""
+    """Say what each group is like, how it compares with the reference where there are several, and what follows."""
     columns = ("size", "mean_distance", "mean_distance_lower", "mean_distance_upper")
     rows = zip(found.group.values, *(found[name].values for name in columns), strict=True)
-    return [
-        *(f"{group!s:20} n = {size:<4} mean distance {_interval(*values)}" for group, size, *values in rows),
-        f"permutation test of dispersion p = {float(found.p):.3g}, of location p = {float(found.p_location):.3g} "
-        f"({_relabelings(found)})",
-        found.attrs["sentence"],
-    ]
+    lines = [f"{group!s:20} n = {size:<4} mean distance {_interval(*values)}" for group, size, *values in rows]
+    if found.sizes["pair"] > 1:
+        names = ("pair_log_ratio", "pair_log_ratio_lower", "pair_log_ratio_upper")
+        pairs = found.isel(pair=found["first"].values == found.attrs["reference"])
+        each = zip(
+            pairs["second"].values,
+            *(pairs[name].values for name in names),
+            pairs["pair_p_adjusted"].values,
+            strict=True,
+        )
+        lines += [
+            f"{second} / {found.attrs['reference']}: {_interval(*map(math.exp, logs))}, p = {p:.3g} adjusted for pairs"
+            for second, *logs, p in each
+        ]
+    return [*lines, found.attrs["tests"], found.attrs["sentence"]]
 
 
 def _layers(found: Any) -> list[str]:
@@ -124,16 +150,10 @@ def _layers(found: Any) -> list[str]:
     together = _effect(*(float(found[f"omnibus_{name}"]) for name in names))
     compared = f"{found.attrs['others']} / {found.attrs['reference']}"
     return [
-        f"log ratio of spreads, {compared}; p adjusted over layers ({_relabelings(found)})",
+        f"log ratio of spreads, {compared}; p adjusted over layers ({found.attrs['tests']})",
         *lines,
         f"{'all':12} {together}  p = {float(found.omnibus_p):.3g}  {found.omnibus_verdict.item()}",
     ]
-
-
-def _relabelings(found: Any) -> str:
-    kind = "complete" if found.attrs["complete_enumeration"] else "random"
-    smallest = found.attrs["smallest_p"]
-    return f"{found.attrs['permutations']} relabelings, {kind}; smallest attainable {smallest:.2g}"
 
 
 def _effect(value: float, lower: float, upper: float) -> str:

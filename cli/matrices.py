@@ -74,6 +74,30 @@ def without_undefined(distances: Any) -> Any:
     return distances.isel(member=defined, other=defined)
 
 
+def about(result: Any, sources: list[Path] | None = None) -> str:
+    """Say what a result is about: where its members come from, layer, epoch, metric and how many they are."""
+    scalars = [name for name in ("layer", "epoch") if name in result.coords and not result[name].dims]
+    where = result.attrs.get("made_from") or " ".join(map(str, sources or []))
+    told = [str(where), *(f"{name} {result[name].item()}" for name in scalars), result.attrs.get("metric", "")]
+    members = f", {result.sizes['member']} members" if "member" in result.sizes else ""
+    return ", ".join(filter(None, told)) + members
+
+
+def pooled(members: Any, by: str) -> list[str]:
+    """Say which groups hold members of several families."""
+    if by == "family" or not {"family", by} <= set(members.coords):
+        return []
+    held: dict[str, set[str]] = {}
+    for group, family in zip(members[by].values, members["family"].values, strict=True):
+        held.setdefault(str(group), set()).add(str(family))
+    return [
+        f"{group} holds {len(families)} families: what differs between them counts as well; "
+        "`--by family` keeps them apart"
+        for group, families in held.items()
+        if len(families) > 1
+    ]
+
+
 def default_path(run: Any, kind: str, distances: Any, by: str | None = None) -> Path:
     """Return where a result goes that nobody named a place for: in the run's analysis, else here."""
     layer = distances.coords["layer"].values if "layer" in distances.coords and not distances["layer"].dims else None

@@ -55,6 +55,17 @@ def tiny_run(tiny_study, tmp_path_factory: pytest.TempPathFactory, cache_folder:
     return train_family(tiny_study, tmp_path_factory.mktemp("runs") / "tiny")
 
 
+@pytest.fixture(scope="session")
+def four_members(tmp_path_factory: pytest.TempPathFactory, cache_folder: Path) -> Path:
+    """A run of `tiny_study` with four members a family, where the documentation's examples look for it."""
+    from akpsim import load_study
+    from akpsim.families import train_family
+
+    path = tmp_path_factory.mktemp("four") / "runs" / "digits"
+    train_family(load_study(TINY | {"members": 4}), path)
+    return path
+
+
 @pytest.fixture
 def cli(cache_folder: Path):
     """Run the command line in process: ``cli("compare", path)`` gives (exit code, standard output, standard error)."""

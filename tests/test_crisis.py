@@ -95,7 +95,7 @@ def trajectories(kind, n=30, epochs=5, p=6):
 
 @pytest.mark.parametrize("kind", ["crisis", "recovery", "catastrophe", "undecided"])
 def test_phases(kind):
-    found = akpsim.crisis(trajectories(kind), permutations=49, bootstrap=199, seed=0)
+    found = akpsim.crisis(trajectories(kind), ["all"] * 30, permutations=49, bootstrap=199, seed=0)
     assert found.phase.sel(group="all").values[0] == "undecided"  # nothing has changed since the first epoch
     assert found.phase.sel(group="all").values[-1] == kind
 
@@ -110,7 +110,9 @@ def test_a_phase_needs_both_intervals():
 
 def test_an_epoch_says_what_its_table_says_alone_and_groups_are_apart():
     made = trajectories("crisis")
-    found = akpsim.crisis(made, "family", permutations=9, bootstrap=9, seed=0)
+    found = akpsim.crisis(made, permutations=9, bootstrap=9, seed=0)
+    assert found.attrs["by"] == "family"  # what pools families is correlated by their means
+    assert found.attrs["smallest_p"] == 1 / 10
     alone = akpsim.correlation_graph(made.sel(epoch=3).values[::2], permutations=9, bootstrap=9)
     assert float(found.G.sel(group="a", epoch=3)) == pytest.approx(float(alone.G))
     assert float(found.variance.sel(group="a", epoch=3)) == pytest.approx(float(alone.variance))
@@ -152,6 +154,16 @@ def test_groups_and_epochs_that_are_too_few_are_refused():
         akpsim.crisis(made.isel(epoch=0))
 
 
+def test_families_that_differ_in_their_means_are_not_pooled():
+    made = trajectories("undecided")
+    made = made + 9 * xr.where(made.family == "a", 1, -1)
+    apart = akpsim.crisis(made, permutations=9, bootstrap=9, seed=0)
+    pooled = akpsim.crisis(made.drop_vars("family"), permutations=9, bootstrap=9, seed=0)
+    assert float(pooled.G[0, 0]) > 14.5  # of 15 pairs
+    assert float(apart.G[0, 0]) < 13
+    assert pooled.attrs["by"] == "all"
+
+
 def test_the_picture_shows_g_over_epochs():
     found = akpsim.crisis(trajectories("crisis"), "family", permutations=9, bootstrap=99, seed=0)
     axes = PLOTS[found.attrs["result"]].draw(found)
@@ -189,3 +201,18 @@ def test_the_attributes_of_a_run_are_means_over_classes(tiny_run):
         AkpsimError, match="the points of training are those of hidden layers: dense_1, dense_2; got 'x'"
     ):
         akpsim.class_means(tiny_run, "x")
+    with pytest.raises(
+        AkpsimError, match=r"class means are those of a run, as `akpsim\.open_run` opens it; got DataArray"
+    ):
+        akpsim.class_means(tiny_run.representations())
+
+
+def test_crisis_of_a_run_follows_families_and_says_when_a_group_pools_them(cli, four_members, tmp_path):
+    options = ("--bootstrap", 9, "--permutations", 9, "-o", tmp_path / "c.nc")
+    code, said, _ = cli("crisis", four_members, *options)
+    assert code == 0
+    assert "baseline         n = 4" in said
+    assert "p from 9 permutations of whole trajectories; smallest attainable 0.1" in said
+    assert "families" not in said
+    note = "holds 2 families: what differs between them counts as well; `--by family` keeps them apart"
+    assert f"all {note}" in cli("crisis", four_members, "--by", "none", *options)[1]

@@ -118,8 +118,39 @@ def test_several_groups_are_compared_with_the_reference_and_in_pairs():
     assert (found.pair_p_adjusted >= found.pair_p).all()
     other = akpsim.disperse(dist, labels, reference="third", seed=0)
     assert other.attrs["verdict"] == "reversed"
+    assert other.group.values.tolist() == ["third", "happy", "unhappy"]
     with pytest.raises(AkpsimError, match="unknown group for `reference` 'hapy': did you mean 'happy'"):
         akpsim.disperse(dist, labels, reference="hapy")
+
+
+def test_groups_come_in_the_order_of_their_stress():
+    dist, _ = cloud(sizes=(4, 4, 4), spreads=(1, 1, 1))
+    found = akpsim.disperse(dist, ["severe"] * 4 + ["mild"] * 4 + ["none"] * 4, permutations=9, seed=0)
+    assert found.group.values.tolist() == ["none", "mild", "severe"]
+    assert list(zip(found["first"].values, found["second"].values, strict=True)) == [
+        ("none", "mild"),
+        ("none", "severe"),
+        ("mild", "severe"),
+    ]
+    assert "(9 relabelings, random; smallest attainable p 0.1)" in found.attrs["tests"]
+
+
+def test_a_pair_is_judged_by_its_own_relabelings_whatever_the_other_groups_do():
+    dist, labels = cloud(5, sizes=(5, 5, 5), spreads=(1, 1.5, 40))
+    pair = labels != "third"
+    alone = akpsim.disperse(dist[np.ix_(pair, pair)], labels[pair])
+    together = akpsim.disperse(dist, labels)
+    assert (together["first"].values[0], together["second"].values[0]) == ("happy", "unhappy")
+    assert float(together.pair_p[0]) == pytest.approx(float(alone.p))
+    assert float(alone.pair_p[0]) == float(alone.p)
+    assert float(together.pair_log_ratio_lower[0]) == pytest.approx(float(alone.log_ratio_lower))
+
+
+def test_a_pair_that_no_block_holds_has_no_p_value():
+    dist, labels = cloud(5, sizes=(6, 6, 6), spreads=(1, 1, 1))
+    found = akpsim.disperse(dist, labels, blocks=[0] * 6 + [0] * 3 + [1] * 9, permutations=99, seed=0)
+    assert np.isfinite(found.pair_p.values).tolist() == [True, False, True]  # happy and third share no block
+    assert np.isfinite(found.pair_p_adjusted.values).tolist() == [True, False, True]
 
 
 def test_the_result_is_labelled_saved_and_read_again(tmp_path):

@@ -13,6 +13,7 @@ from scipy.spatial.distance import cdist
 
 import akpsim
 from akpsim.errors import AkpsimError
+from akpsim.karenina.location import group_sums, observed_sums
 
 REFERENCE = Path(__file__).parent / "reference"
 TINY = json.loads((REFERENCE / "tiny_exact.json").read_text())["permanova_1d"]  # algebra
@@ -122,6 +123,29 @@ def test_groups_of_one_leave_nothing_to_compare_with():
         akpsim.permanova(cdist(points, points), list("abc"))
     with pytest.raises(AkpsimError, match="all distances are zero: no group differs from another"):
         akpsim.permanova(np.zeros((4, 4)), list("aabb"))
+
+
+def test_a_term_of_one_level_is_called_that():
+    dist = cdist(*[np.random.default_rng(0).normal(size=(8, 2))] * 2)
+    terms = {"optimizer": ["sgd"] * 8, "stress": list("aabbaabb")}
+    with pytest.raises(AkpsimError, match="term 'optimizer' has one level only: nothing differs by it"):
+        akpsim.permanova(dist, terms)
+    with pytest.raises(AkpsimError, match="term 'again' adds nothing to the terms before it"):
+        akpsim.permanova(dist, {"stress": terms["stress"], "again": terms["stress"]})
+
+
+@settings(max_examples=10, deadline=None)
+@given(seed=st.integers(0, 2**32 - 1), sizes=st.lists(st.integers(1, 5), min_size=2, max_size=4))
+def test_sums_over_pairs_of_groups_are_those_of_their_terms(seed, sizes):
+    rng = np.random.default_rng(seed)
+    codes = np.array([rng.permutation(np.repeat(range(len(sizes)), sizes)) for _ in range(3)])
+    matrix = cdist(*[rng.normal(size=(sum(sizes), 2))] * 2)
+    expected = [
+        [[matrix[np.ix_(row == g, row == h)].sum() for h in range(len(sizes))] for g in range(len(sizes))]
+        for row in codes
+    ]
+    np.testing.assert_allclose(group_sums(matrix, codes), expected, atol=1e-9)
+    np.testing.assert_allclose(observed_sums(matrix, codes[0]), expected[:1])
 
 
 def test_the_smallest_p_of_few_members_is_said():

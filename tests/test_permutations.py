@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from akpsim.errors import AkpsimError
-from akpsim.permutations import false_discovery, p_value, rearrangements, relabelings, step_down
+from akpsim.permutations import false_discovery, holm, p_value, rearrangements, relabelings, step_down
 
 
 @pytest.mark.parametrize(
@@ -67,6 +67,10 @@ def test_step_down_by_hand():
 
 def test_false_discovery_by_hand():
     np.testing.assert_allclose(false_discovery(np.array([0.01, 0.04, 0.03, 0.5])), [0.04, 0.16 / 3, 0.16 / 3, 0.5])
+
+
+def test_holm_by_hand():
+    np.testing.assert_allclose(holm(np.array([0.01, np.nan, 0.04, 0.03, 0.9])), [0.04, np.nan, 0.09, 0.09, 0.9])
 
 
 def test_how_many_permutations_is_checked():

@@ -28,6 +28,8 @@ def class_means(run: Run, layer: str | None = None) -> xr.DataArray:
     DataArray (member, epoch, attribute)
         One attribute a class; attributes of different members are comparable, as those of single neurons are not.
     """
+    if not isinstance(run, Run):
+        raise InvalidData(f"class means are those of a run, as `akpsim.open_run` opens it; got {type(run).__name__}")
     hidden = [name for name in run.layers if name != "logits"]
     if not hidden or run.study.capture.populations == 0:
         raise InvalidData(f"{run.path} has no points of training; a study with capture.populations > 0 has them")

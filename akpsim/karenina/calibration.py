@@ -12,10 +12,11 @@ import xarray as xr
 from scipy import stats
 
 from akpsim.checks import at_least, in_range
-from akpsim.distances import at_least_two, distance_matrix, groups_of
+from akpsim.distances import at_least_two, distance_matrix, groups_of, made_of
 from akpsim.errors import InvalidData
 from akpsim.karenina.centres import centred_space, space_of
-from akpsim.karenina.disperse import Design, Options, disperse_one
+from akpsim.karenina.design import Design, Options
+from akpsim.karenina.disperse import disperse_one
 from akpsim.karenina.location import group_sums, observed_sums
 from akpsim.karenina.permanova import f_from_sums
 from akpsim.permutations import Relabelings, Seed, p_value, relabelings, shuffled
@@ -72,7 +73,8 @@ def calibrate(
     """
     in_range(level, "level", 0, 1)
     at_least(repetitions, "repetitions", 1)
-    pool = _pool(distance_matrix(dist), by)
+    checked = distance_matrix(dist)
+    pool = _pool(checked, by)
     first, second = (at_least(size, "sizes", 2) for size in sizes)
     n = first + second
     if len(pool) < n:
@@ -86,7 +88,10 @@ def calibrate(
             row[:] = _p_values(pool[np.ix_(chosen, chosen)], codes, permutations, rng) <= level
             bar.advance()
     return _rates(rejected).assign_attrs(
-        provenance(sizes=[first, second], repetitions=repetitions, level=level, permutations=permutations, n=len(pool))
+        made_of(checked)
+        | provenance(
+            sizes=[first, second], repetitions=repetitions, level=level, permutations=permutations, n=len(pool)
+        )
         | {"result": "calibration"}
     )
 
@@ -116,7 +121,7 @@ def _p_values(values: np.ndarray, codes: np.ndarray, permutations: int, rng: np.
     else:
         orders = shuffled(len(codes), permutations, [np.arange(len(codes))], rng)
         drawn = Relabelings(codes[orders], False, 1 / (permutations + 1))
-    found = disperse_one(values, Design(codes, ["a", "b"], codes, 0, drawn), Options())
+    found = disperse_one(values, Design(codes, ["a", "b"], codes, drawn), Options())
     sizes = np.bincount(codes)
     squared = values**2
     f = float(f_from_sums(observed_sums(squared, codes), sizes)[0])

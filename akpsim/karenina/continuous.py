@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from akpsim.distances import distance_matrix, group_label, groups_of, member_coordinates
+from akpsim.distances import distance_matrix, group_label, groups_of, made_of, member_coordinates
 from akpsim.errors import InvalidData
 from akpsim.karenina.effect import interval
 from akpsim.permutations import Seed, p_value, rearrangements
@@ -51,8 +51,10 @@ def disperse_on(
         (member), ``value`` (member).
     """
     checked = distance_matrix(dist)
-    value = np.asarray(groups_of(checked, on, name="on"), dtype=np.float64)
-    n = len(value)
+    value = groups_of(checked, on, name="on")
+    if value.dtype.kind not in "biuf":
+        raise InvalidData(f"`on` must be numbers, got words such as {value[0]!r}")
+    value, n = value.astype(np.float64), len(value)
     if n < 4:
         raise InvalidData(f"four members at least are needed for a slope, got {n}")
     inside = np.zeros(n, dtype=int) if blocks is None else groups_of(checked, blocks, name="blocks")
@@ -65,18 +67,22 @@ def disperse_on(
     # Rearranged inside blocks, centred values keep their sum of squares.
     null = np.abs(centred[drawn.codes] @ given) / (centred @ centred)
     pseudo = np.array([n * slope - (n - 1) * _slope_without(i, checked.values, value, inside) for i in range(n)])
+    p = float(p_value(null, abs(slope)))
     estimate = interval(slope, float(pseudo.var(ddof=1) / n), n - 2, confidence=confidence)
     return xr.Dataset(
         {
             "slope": slope,
             "slope_lower": estimate.lower,
             "slope_upper": estimate.upper,
-            "p": float(p_value(null, abs(slope))),
+            "p": p,
             "contribution": ("member", given),
             "value": ("member", value),
         },
         coords=member_coordinates(checked),
-        attrs=provenance(on=group_label(on), confidence=confidence) | {"result": "dispersion_slope"} | drawn.attrs,
+        attrs=provenance(on=group_label(on), confidence=confidence)
+        | made_of(checked)
+        | {"result": "dispersion_slope", "tests": f"p = {p:.3g} ({drawn.words})"}
+        | drawn.attrs,
     )
 
 

@@ -14,7 +14,8 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from akpsim.distances import group_label, groups_of
+from akpsim.checks import at_least, in_range
+from akpsim.distances import group_label, groups_of, in_order
 from akpsim.errors import InvalidData
 from akpsim.karenina.correlation_graph import (
     FEWEST,
@@ -47,7 +48,8 @@ def crisis(
     table : DataArray (member, epoch, attribute)
         One table an epoch.
     by : str or sequence, optional
-        Groups of members, each followed by itself.
+        Groups of members, each followed by itself; by default the coordinate ``family`` if there is one, because a
+        group that pools families with different means is correlated by that alone; else all are one group.
     threshold : float
         Least magnitude of a correlation that counts.
     permutations, bootstrap : int
@@ -63,18 +65,24 @@ def crisis(
         Along (group, epoch): ``G`` and ``variance`` with intervals, ``G_null`` (mean over permutations), ``z``;
         ``G_change`` and ``log_variance_change`` since the first epoch, with intervals, and the ``phase`` they make.
         Along group: ``size``, ``G_expected``, ``G_slope`` (per epoch) and ``p_trend``, its permutation p-value.
+        attrs: ``smallest_p`` that can come out.
 
     Raises
     ------
     InvalidData
         If a group has fewer than four members, or there are fewer than two epochs.
     """
+    in_range(threshold, "threshold", 0, 1)
+    at_least(permutations, "permutations", 1)
+    at_least(bootstrap, "bootstrap", 1)
     values = _checked(table)
+    if by is None and "family" in table.coords:
+        by = "family"
     labels = np.full(values.shape[0], "all") if by is None else groups_of(table, by).astype(str)
     epochs = np.asarray(table["epoch"].values, dtype=np.float64)
     rng = np.random.default_rng(seed)
     rows = []
-    groups = list(np.unique(labels))
+    groups = in_order(labels)
     for group in groups:
         inside = values[labels == group]
         if len(inside) < FEWEST:
@@ -88,7 +96,12 @@ def crisis(
         },
         coords={"group": groups, "epoch": table["epoch"].values},
         attrs=provenance(threshold=threshold, permutations=permutations, bootstrap=bootstrap, confidence=confidence)
-        | {"result": "crisis", "by": "all" if by is None else group_label(by), "attributes": values.shape[2]},
+        | {
+            "result": "crisis",
+            "by": "all" if by is None else group_label(by),
+            "attributes": values.shape[2],
+            "smallest_p": 1 / (permutations + 1),
+        },
     )
 
 

@@ -11,59 +11,17 @@ import numpy as np
 import xarray as xr
 
 from akpsim.checks import in_range
-from akpsim.distances import Negative, distance_matrix, group_label, groups_of, member_coordinates
-from akpsim.errors import InvalidData, unknown_name
+from akpsim.distances import Negative, distance_matrix, group_label, made_of, member_coordinates
+from akpsim.errors import InvalidData
 from akpsim.karenina.centres import Center, centre_distances, small_sample, space_of
-from akpsim.karenina.effect import (
-    Estimate,
-    Spread,
-    against_reference,
-    blocked_contrast,
-    contrast,
-    interval,
-    pair_weights,
-    spreads,
-)
+from akpsim.karenina.design import Design, Options, design_of, estimate
+from akpsim.karenina.effect import Estimate, Spread, against_reference, columns, contrast, interval, spreads
 from akpsim.karenina.location import group_sums, observed_sums, wd_from_sums
-from akpsim.karenina.permdisp import coded, group_means, relabelled_means
+from akpsim.karenina.pairs import pairs_of
+from akpsim.karenina.permdisp import group_means, logs_of, relabelled_means
 from akpsim.karenina.verdict import EQUIVALENCE, sentence, verdict
-from akpsim.permutations import Relabelings, Seed, p_value, relabelings, step_down
+from akpsim.permutations import Seed, p_value
 from akpsim.store import provenance
-
-REFERENCES = ("happy", "none", "baseline")
-"""Groups that others are compared with, if there is one of that name."""
-
-
-class Options(NamedTuple):
-    """How to disperse."""
-
-    center: Center = "centroid"
-    negative: Negative = "signed"
-    confidence: float = 0.95
-    equivalence: float = EQUIVALENCE
-
-
-class Design(NamedTuple):
-    """Groups, the code of each member's, the group that others are compared with, and relabelings."""
-
-    labels: np.ndarray
-    groups: list[str]
-    codes: np.ndarray
-    reference: int
-    drawn: Relabelings
-    blocks: np.ndarray | None = None
-
-    @property
-    def pairs(self) -> list[tuple[int, int]]:
-        """Pairs of groups, the reference first in its pairs."""
-        order = [self.reference, *(code for code in range(len(self.groups)) if code != self.reference)]
-        return [(order[i], order[j]) for i in range(len(order)) for j in range(i + 1, len(order))]
-
-    @property
-    def others(self) -> str:
-        """What the reference is compared with."""
-        names = [name for code, name in enumerate(self.groups) if code != self.reference]
-        return names[0] if len(names) == 1 else "others"
 
 
 class Dispersed(NamedTuple):
@@ -71,12 +29,9 @@ class Dispersed(NamedTuple):
 
     spreads: list[Spread]
     effect: Estimate
-    pairs: list[Estimate]
     distance: np.ndarray
     statistic: float
-    pair_statistics: np.ndarray
     null: np.ndarray
-    pair_null: np.ndarray
     wd: float
     wd_null: np.ndarray
     negative_share: float
@@ -126,8 +81,10 @@ def disperse(
         ``log_ratio_lower``, ``log_ratio_upper`` and ``p_interval`` (Welch's); ``p`` of the permutation test;
         ``mean_distance`` within each ``group``, with its interval; ``distance`` (member) to the centre and its mean
         ``center_distance`` (group); ``W`` and ``p_location``; for every ``pair`` of groups ``pair_log_ratio`` with its
-        interval, ``pair_p`` and ``pair_p_adjusted`` (step-down maxT).  attrs: ``verdict``, and ``sentence``, which says
-        it with the interval.
+        interval, ``pair_p`` from relabelings of these two groups only (NaN if no block holds both) and
+        ``pair_p_adjusted`` (Holm).  Groups come in the order reference, none, mild,
+        severe, others.  attrs: ``verdict``, one or two words; ``sentence``, which says it with the interval;
+        ``tests``, the p-values with the smallest that can come out.
 
     Raises
     ------
@@ -141,25 +98,13 @@ def disperse(
     """
     in_range(confidence, "confidence", 0.5, 0.9999)
     checked = distance_matrix(dist)
-    design = design_of(checked, by, reference, blocks, permutations, seed)
+    rng = np.random.default_rng(seed)
+    design = design_of(checked, by, reference, blocks, permutations, rng)
     options = Options(center, negative, confidence, equivalence)
     found = disperse_one(checked.values, design, options)
-    return described(found, checked, design, options).assign_attrs(by=group_label(by))
-
-
-def design_of(
-    members: xr.DataArray, by: Any, reference: str | None, blocks: Any, permutations: int, seed: Seed
-) -> Design:
-    """Return the groups, the reference among them and the relabelings that all tests share."""
-    labels = groups_of(members, by)
-    groups, codes = coded(labels)
-    if reference is None:
-        reference = next((name for name in REFERENCES if name in groups), groups[0])
-    if reference not in groups:
-        raise unknown_name("group for `reference`", reference, groups)
-    inside = None if blocks is None else groups_of(members, blocks, name="blocks")
-    drawn = relabelings(codes, permutations=permutations, blocks=inside, seed=seed)
-    return Design(labels.astype(str), groups, codes, groups.index(reference), drawn, inside)
+    result = described(found, checked, design, options).assign_attrs(by=group_label(by))
+    pairs = pairs_of(checked.values, found.spreads, design, options, permutations, rng)
+    return result.assign(pairs).set_coords(["first", "second"])
 
 
 def disperse_one(values: np.ndarray, design: Design, options: Options) -> Dispersed:
@@ -167,97 +112,62 @@ def disperse_one(values: np.ndarray, design: Design, options: Options) -> Disper
     upper = values[np.triu_indices(len(values), 1)]
     if np.ptp(upper) <= 1e-12 * upper.max():
         raise InvalidData(f"all distances are equal ({upper[0]:g}): there is no variation to judge a difference by")
-    codes, number = design.codes, len(design.groups)
+    codes = design.codes
     own = spreads(values, codes, design.groups)
-    effect, *pairs = (
-        _estimate(values, own, weights, design, options)
-        for weights in [against_reference(number, design.reference), *(pair_weights(number, *p) for p in design.pairs)]
-    )
+    weights = against_reference(len(design.groups))
     space = space_of(values, negative=options.negative)
     distance = centre_distances(space, codes[None], center=options.center)[0] * small_sample(codes)
-    logs = _logs(group_means(distance[None], codes[None]))
-    null = _logs(relabelled_means(space, codes, design.drawn, center=options.center))
+    logs = logs_of(group_means(distance[None], codes[None]))
+    null = logs_of(relabelled_means(space, codes, design.drawn, center=options.center))
     sizes = np.bincount(codes)
     squared = values**2
     return Dispersed(
         own,
-        effect,
-        pairs,
+        estimate(values, own, weights, design, options),
         distance,
-        float(_against(logs, design)[0]),
-        _pairwise(logs, design)[0],
-        _against(null, design),
-        _pairwise(null, design),
+        float(np.abs(logs @ weights)[0]),
+        np.abs(null @ weights),
         float(wd_from_sums(observed_sums(squared, codes), sizes)[0]),
         wd_from_sums(group_sums(squared, design.drawn.codes), sizes),
         space.negative_share,
     )
 
 
-def _estimate(values: np.ndarray, own: list[Spread], weights: np.ndarray, design: Design, options: Options) -> Estimate:
-    """Return a contrast; its interval leaves out blocks where there are enough, else members."""
-    if design.blocks is not None:
-        found = blocked_contrast(values, design.codes, weights, design.blocks, confidence=options.confidence)
-        if found is not None:
-            return found
-    return contrast(own, weights, confidence=options.confidence)
-
-
-def _logs(means: np.ndarray) -> np.ndarray:
-    """Return logs of mean distances; a group on one point counts as extremely tight."""
-    logs: np.ndarray = np.log(np.maximum(means, np.finfo(float).tiny))
-    return logs
-
-
-def _against(logs: np.ndarray, design: Design) -> np.ndarray:
-    weights = against_reference(len(design.groups), design.reference)
-    return np.asarray(np.abs(logs @ weights))
-
-
-def _pairwise(logs: np.ndarray, design: Design) -> np.ndarray:
-    first, second = np.array(design.pairs).T
-    return np.asarray(np.abs(logs[:, second] - logs[:, first]))
-
-
 def described(found: Dispersed, members: xr.DataArray, design: Design, options: Options) -> xr.Dataset:
     """Return a result with labels."""
-    p_location = float(p_value(found.wd_null, found.wd))
+    p, p_location = float(p_value(found.null, found.statistic)), float(p_value(found.wd_null, found.wd))
     alpha = 1 - options.confidence
     said = verdict(found.effect, p_location, alpha=alpha, equivalence=options.equivalence)
-    reference = design.groups[design.reference]
+    reference = design.groups[0]
     own = [_within(each, options.confidence) for each in found.spreads]
     centre = [_mean(found.distance[design.codes == code], options.confidence) for code in range(len(design.groups))]
-    pairs = np.array(design.pairs)
-    names = np.array(design.groups)
     variables = {
         "log_ratio": found.effect.value,
         "log_ratio_lower": found.effect.lower,
         "log_ratio_upper": found.effect.upper,
         "p_interval": found.effect.p,
         "statistic": found.statistic,
-        "p": float(p_value(found.null, found.statistic)),
+        "p": p,
         "W": found.wd,
         "p_location": p_location,
         "size": ("group", np.bincount(design.codes)),
-        **_columns("mean_distance", "group", own),
+        **columns("mean_distance", "group", own),
         "distance": ("member", found.distance),
         "label": ("member", design.labels),
-        **_columns("center_distance", "group", centre),
-        **_columns("pair_log_ratio", "pair", found.pairs),
-        "pair_p": ("pair", p_value(found.pair_null, found.pair_statistics)),
-        "pair_p_adjusted": ("pair", step_down(found.pair_null, found.pair_statistics)),
+        **columns("center_distance", "group", centre),
     }
     return xr.Dataset(
         variables,
         coords={
             **member_coordinates(members),
             "group": design.groups,
-            "first": ("pair", names[pairs[:, 0]]),
-            "second": ("pair", names[pairs[:, 1]]),
         },
         attrs=provenance(**options._asdict(), negative_share=found.negative_share, reference=reference)
+        | made_of(members)
         | {
             "result": "dispersion",
+            "tests": f"permutation test of dispersion p = {p:.3g}, of location p = {p_location:.3g} "
+            f"({design.drawn.words})",
             "verdict": said,
             "sentence": sentence(
                 said,
@@ -287,8 +197,3 @@ def _mean(values: np.ndarray, confidence: float) -> Estimate:
     if len(values) < 3 or variance <= 1e-20:
         return Estimate(mean, np.nan, np.nan, np.nan, np.nan)
     return interval(mean, variance, len(values) - 1, confidence=confidence)
-
-
-def _columns(name: str, dimension: str, estimates: list[Estimate]) -> dict[str, Any]:
-    value, lower, upper = np.array([estimate[:3] for estimate in estimates]).T
-    return {name: (dimension, value), f"{name}_lower": (dimension, lower), f"{name}_upper": (dimension, upper)}

@@ -7,7 +7,7 @@ count them as observations.  Members are: leaving each out in turn gives pseudo-
 Arvesen 1969 for U-statistics).  Variances of groups add, with Welch's degrees of freedom.
 """
 
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from scipy import stats
@@ -135,10 +135,10 @@ def interval(value: float, variance: float, freedom: float, *, confidence: float
     return Estimate(value, value - half, value + half, float(freedom), p)
 
 
-def against_reference(number: int, reference: int) -> np.ndarray:
-    """Return the weights that compare the mean of all other groups with the reference."""
+def against_reference(number: int) -> np.ndarray:
+    """Return the weights that compare the mean of all other groups with the reference, the first."""
     weights = np.full(number, 1 / (number - 1))
-    weights[reference] = -1
+    weights[0] = -1
     return weights
 
 
@@ -147,3 +147,9 @@ def pair_weights(number: int, first: int, second: int) -> np.ndarray:
     weights = np.zeros(number)
     weights[first], weights[second] = -1, 1
     return weights
+
+
+def columns(name: str, dimension: str, estimates: list[Estimate]) -> dict[str, Any]:
+    """Return variables of a result: values and both ends of their intervals."""
+    value, lower, upper = np.array([estimate[:3] for estimate in estimates]).T
+    return {name: (dimension, value), f"{name}_lower": (dimension, lower), f"{name}_upper": (dimension, upper)}

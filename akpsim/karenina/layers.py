@@ -12,10 +12,11 @@ import numpy as np
 import xarray as xr
 
 from akpsim.checks import one_of
-from akpsim.distances import Negative, distance_matrix, gram, group_label
+from akpsim.distances import Negative, distance_matrix, gram, group_label, made_of
 from akpsim.errors import InvalidData
 from akpsim.karenina.centres import Center
-from akpsim.karenina.disperse import Dispersed, Options, design_of, disperse_one
+from akpsim.karenina.design import Options, design_of
+from akpsim.karenina.disperse import Dispersed, disperse_one
 from akpsim.karenina.verdict import EQUIVALENCE, verdict
 from akpsim.parallel import side_by_side
 from akpsim.permutations import Seed, false_discovery, p_value, step_down
@@ -83,8 +84,9 @@ def disperse_layers(
     return xr.Dataset(
         variables | {"p_adjusted": ("layer", adjusted)},
         coords={"layer": list(matrices)},
-        attrs=provenance(**options._asdict(), adjust=adjust, reference=design.groups[design.reference])
-        | {"result": "dispersion_layers", "by": group_label(by), "others": design.others}
+        attrs=provenance(**options._asdict(), adjust=adjust, reference=design.groups[0])
+        | made_of(first)
+        | {"result": "dispersion_layers", "by": group_label(by), "others": design.others, "tests": design.drawn.words}
         | design.drawn.attrs,
     )
 

@@ -21,7 +21,7 @@ from scipy.stats import rankdata
 from akpsim.distances import at_least_two, distance_matrix, group_label, groups_of
 from akpsim.errors import InvalidData
 from akpsim.karenina.centres import chunks
-from akpsim.karenina.permdisp import coded
+from akpsim.karenina.permdisp import coded, codes_of
 from akpsim.parallel import one_blas_thread
 from akpsim.permutations import Seed, p_value, relabelings
 from akpsim.store import provenance
@@ -47,7 +47,7 @@ def members_of(
         names = at_least_two(labels)
         if len(names) == len(labels):
             raise InvalidData(f"every group has one member ({len(names)} groups): nothing varies inside groups")
-        return Members(checked.values, [str(n) for n in names], np.searchsorted(np.array(names), labels), inside)
+        return Members(checked.values, [str(n) for n in names], codes_of(labels, names), inside)
     groups, codes = coded(labels)
     return Members(checked.values, groups, codes, inside)
 

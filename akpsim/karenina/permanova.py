@@ -138,6 +138,8 @@ def _bases(columns: dict[str, np.ndarray], n: int) -> tuple[list[str], list[np.n
         left, size, _ = np.linalg.svd(rest, full_matrices=False)
         added = left[:, : int((size > 1e-9 * np.linalg.norm(own)).sum())]
         if not added.shape[1]:
+            if not np.abs(own - own.mean(axis=0)).max() > 0:
+                raise InvalidData(f"term {name!r} has one level only: nothing differs by it")
             raise InvalidData(f"term {name!r} adds nothing to the terms before it")
         bases.append(added)
         known = np.hstack([known, added])

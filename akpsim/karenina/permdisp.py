@@ -130,7 +130,7 @@ def permdisp(
 def coded(labels: np.ndarray) -> tuple[list[str], np.ndarray]:
     """Return the names of groups and the code of each member's; refuse groups of one member."""
     names = at_least_two(labels)
-    codes = np.searchsorted(np.array(names), labels)
+    codes = codes_of(labels, names)
     sizes = np.bincount(codes)
     if sizes.min() < 2:
         alone = names[int(sizes.argmin())]
@@ -138,11 +138,23 @@ def coded(labels: np.ndarray) -> tuple[list[str], np.ndarray]:
     return [str(name) for name in names], codes
 
 
+def codes_of(labels: np.ndarray, groups: list[Any]) -> np.ndarray:
+    """Return the position among `groups` of each member's label."""
+    position = {group: code for code, group in enumerate(groups)}
+    return np.array([position[label] for label in labels])
+
+
 def group_means(distance: np.ndarray, codes: np.ndarray) -> np.ndarray:
     """Return the mean of the members of each group (relabeling, group)."""
     sizes = np.bincount(codes[0])
     totals = [np.einsum("pi,pi->p", distance, (codes == code).astype(np.float64)) for code in range(len(sizes))]
     return np.stack(totals, axis=1) / sizes
+
+
+def logs_of(means: np.ndarray) -> np.ndarray:
+    """Return logs of mean distances; a group on one point counts as extremely tight."""
+    logs: np.ndarray = np.log(np.maximum(means, np.finfo(float).tiny))
+    return logs
 
 
 def log_range(means: np.ndarray) -> np.ndarray:

@@ -13,7 +13,8 @@ import xarray as xr
 
 from akpsim.distances import distance_matrix
 from akpsim.errors import InvalidData
-from akpsim.karenina.disperse import design_of, disperse
+from akpsim.karenina.design import design_of
+from akpsim.karenina.disperse import disperse
 from akpsim.karenina.effect import Spread, against_reference, contrast, spreads
 
 OF_RAW = ("log_ratio", "log_ratio_lower", "log_ratio_upper", "p", "mean_distance", "distance")
@@ -48,7 +49,7 @@ def disperse_without_readout(raw: Any, projected: Any, by: str | Sequence[Any], 
         strict=True,
     )
     difference = [Spread(one.log_mean - two.log_mean, one.pseudo - two.pseudo) for one, two in pairs]
-    weights = against_reference(len(design.groups), design.reference)
+    weights = against_reference(len(design.groups))
     part = contrast(difference, weights, confidence=options.get("confidence", 0.95))
     percent = f"{options.get('confidence', 0.95):.0%}"
     said = (

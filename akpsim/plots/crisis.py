@@ -6,8 +6,8 @@ import numpy as np
 import xarray as xr
 from matplotlib.axes import Axes
 
+from akpsim.distances import in_order
 from akpsim.plots.axes import colours
-from akpsim.plots.ordination import ordered
 
 PHASE_COLOURS = {"crisis": "#D55E00", "recovery": "#009E73", "catastrophe": "#000000"}
 
@@ -28,7 +28,7 @@ def plot_crisis(crisis: xr.Dataset) -> Any:
     import matplotlib.pyplot as plt
 
     _, axes = plt.subplots(2, 1, figsize=(6.5, 5.5), sharex=True, layout="constrained")
-    colour = colours(ordered(crisis.group.values.astype(str)))
+    colour = colours(in_order(crisis.group.values.astype(str)))
     for group in colour:
         own = crisis.sel(group=group)
         for ax, name in zip(axes, ("G", "variance"), strict=True):

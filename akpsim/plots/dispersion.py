@@ -6,8 +6,8 @@ import numpy as np
 import xarray as xr
 from matplotlib.axes import Axes
 
+from akpsim.distances import in_order
 from akpsim.plots.axes import axes_or_new, colours
-from akpsim.plots.ordination import ordered
 
 
 def plot_dispersion(dispersion: xr.Dataset, *, ax: Axes | None = None) -> Axes:
@@ -26,7 +26,7 @@ def plot_dispersion(dispersion: xr.Dataset, *, ax: Axes | None = None) -> Axes:
         One column of points a group; the verdict, with its interval, is the title.
     """
     labels = dispersion.label.values.astype(str)
-    colour = colours(ordered(labels))
+    colour = colours(in_order(labels))
     ax = axes_or_new(ax, size=(max(4.5, 1.1 * len(colour) + 1.5), 4.2))
     for column, group in enumerate(colour):
         values = dispersion.distance.values[labels == group]

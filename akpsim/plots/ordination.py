@@ -7,6 +7,7 @@ import numpy as np
 import xarray as xr
 from matplotlib.axes import Axes
 
+from akpsim.distances import in_order
 from akpsim.errors import unknown_name
 from akpsim.plots.axes import MARKERS, axes_or_new, colours
 
@@ -37,7 +38,7 @@ def plot_ordination(ordination: xr.Dataset, *, by: str | None = None, ax: Axes |
     position = ordination.position.values[:, :2]
     if position.shape[1] < 2:
         position = np.column_stack([position, np.zeros(len(position))])
-    colour = colours(ordered(labels))
+    colour = colours(in_order(labels))
     for index, group in enumerate(colour):
         inside = position[labels == group]
         ax.scatter(
@@ -99,12 +100,6 @@ def _labels(ordination: xr.Dataset, by: str | None) -> np.ndarray:
     if by not in ordination.coords:
         raise unknown_name("coordinate of members", by, [str(name) for name in ordination.coords])
     return ordination[by].values
-
-
-def ordered(labels: np.ndarray) -> list[str]:
-    """Return group names, stress levels from none to severe."""
-    severity = {"none": 0, "mild": 1, "severe": 2}
-    return sorted(dict.fromkeys(labels.tolist()), key=lambda group: (severity.get(group, 3), group))
 
 
 def _axis(ordination: xr.Dataset, index: int) -> str:
