@@ -12,8 +12,9 @@ from safetensors.torch import save_file
 from akpsim.errors import InvalidData, InvalidStudy, UnknownName
 from akpsim.families.datasets.images import Images
 from akpsim.families.networks.preparation import Preparation
-from akpsim.families.networks.trunks import backbones, build_trunk
+from akpsim.families.networks.trunks import backbones, build_trunk, headless, natural_size
 from akpsim.families.networks.weights import calibrate
+from akpsim.families.training.features import compute_features
 from akpsim.study import Network
 
 
@@ -90,6 +91,53 @@ def test_any_torchvision_network_goes_without_its_last_layer(backbone, features)
     trunk = build(backbone)
     assert trunk.features == features
     assert features_of(trunk, some_images()).shape == (6, features)
+
+
+KINDS = (
+    "alexnet", "convnext_tiny", "densenet121", "efficientnet_b0", "efficientnet_v2_s", "googlenet", "inception_v3",
+    "maxvit_t", "mnasnet0_5", "mobilenet_v2", "resnet18", "resnext50_32x4d", "swin_t", "swin_v2_t", "vgg11_bn",
+    "vit_b_32", "vit_h_14",
+)  # fmt: skip
+
+
+@pytest.mark.parametrize("name", KINDS)
+def test_every_kind_of_network_gives_the_features_it_says(name):
+    features_without_computing(name)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", [name for name in backbones()[2:] if not name.startswith("regnet")])
+def test_every_network_of_torchvision_gives_the_features_it_says(name):
+    features_without_computing(name)
+
+
+def features_without_computing(name):
+    """Tensors of the device "meta" have shapes and no numbers."""
+    size = natural_size(Network(backbone=name))
+    with torch.device("meta"):
+        module, features = headless(name, size)
+    assert module.eval()(torch.empty(1, 3, size, size, device="meta")).shape == (1, features)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(
+    "name", ["regnet_x_400mf", "regnet_y_400mf", "densenet121", "maxvit_t", "googlenet", "vit_b_32"]
+)
+def test_features_of_a_network_are_those_of_torchvisions_own(name):
+    images = some_images(count=2)
+    trunk = build(name, images=images, input_size=None)
+    computed = compute_features(trunk, images.images)
+    torch.testing.assert_close(computed, features_of(trunk, images), rtol=1e-3, atol=1e-3)
+    assert computed.shape == (2, trunk.features)
+
+
+def test_a_size_that_a_network_cannot_take_is_one_sentence():
+    for name, message in {
+        "inception_v3": "inception_v3 cannot take images of 16 x 16 pixels, set `input_size`: ",
+        "vit_b_32": "vit_b_32 cannot be built for images of 16 x 16 pixels: ",
+    }.items():
+        with pytest.raises(InvalidStudy, match=message):
+            build(name, input_size=16)
 
 
 def test_layers_keep_torchs_names(shuffle):

@@ -151,6 +151,21 @@ def _fill(module: nn.Module, network: Network, images: Images, prepare: Preparat
         load_file(module, network.weights, name=network.backbone)
 
 
+def _try_out(module: nn.Module, batch: torch.Tensor, *, name: str) -> None:
+    """Say in one sentence that a network cannot take images of this size."""
+    module.eval()
+    try:
+        with torch.no_grad():
+            module(batch)
+    except (RuntimeError, ValueError, AssertionError) as error:
+        width = batch.shape[-1]
+        reason = str(error).strip().splitlines()[0]
+        raise InvalidStudy(
+            f"{name} cannot take images of {width} x {width} pixels, set `input_size`: {reason}"
+        ) from None
+    module.train()
+
+
 def _small_cnn(network: Network, images: Images, generator: Generator, progress: bool) -> Trunk:
     if network.weights == "imagenet":
         raise InvalidStudy('small_cnn has no ImageNet weights; write weights = "random", or the path of a file')
@@ -173,8 +188,7 @@ def _torchvision(network: Network, images: Images, generator: Generator, progres
     name = network.backbone
     with torch.random.fork_rng(devices=[]):
         torch.manual_seed(int(torch.randint(2**62, (), generator=generator, device=generator.device)))
-        module = torchvision.models.get_model(name, weights=None, **PLAIN_INPUT.get(name, {}))
-    features = _remove_head(module)
+        module, features = headless(name, natural_size(network))
     weights = torchvision.models.get_model_weights(name).DEFAULT
     wanted = weights.transforms()
     mean, deviation = ([0.5] * 3, [0.5] * 3) if name in PLAIN_INPUT else (wanted.mean, wanted.std)
@@ -185,11 +199,22 @@ def _torchvision(network: Network, images: Images, generator: Generator, progres
         interpolation=wanted.interpolation.value,
         channels=3,
     )
+    _try_out(module, prepare(images.images[:1]), name=name)
     if network.weights == "imagenet":
         load_imagenet(module, weights, name=name, progress=progress)
     else:
         _fill(module, network, images, prepare, generator)
     return Trunk(name, module, features, prepare, trains=not network.frozen)
+
+
+def headless(name: str, size: int | None) -> tuple[nn.Module, int]:
+    """Return a network of torchvision without its last layer, for images of `size` pixels, and its features."""
+    options = PLAIN_INPUT.get(name, {}) | ({"image_size": size} if name.startswith("vit_") else {})
+    try:
+        module = torchvision.models.get_model(name, weights=None, **options)
+    except (RuntimeError, ValueError, AssertionError) as error:
+        raise InvalidStudy(f"{name} cannot be built for images of {size} x {size} pixels: {error}") from None
+    return module, _remove_head(module)
 
 
 def _remove_head(module: nn.Module) -> int:

@@ -231,7 +231,8 @@ class Work:
         """Go through every event, and one small step, so that what cannot work is said before anything is trained."""
         training = self.training
         part = training.data
-        training.data = Part(part.inputs[:2], part.labels[:2], part.ids[:2])
+        few = 1 if len(part.labels) % training.batch_size == 1 else 2  # batch norm may refuse the last batch
+        training.data = Part(part.inputs[:few], part.labels[:few], part.ids[:few])
         for epoch in range(self.epochs + 1):
             training.labels = training.data.labels
             for active in training.perturbations:
