@@ -7,8 +7,8 @@ import psutil
 import pytest
 
 from akpsim import load_study
+from akpsim.cluster import local_cluster
 from akpsim.families import train_family
-from akpsim.families.training.cluster import local_cluster
 
 STUDY = {
     "name": "overhead",

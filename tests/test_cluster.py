@@ -147,7 +147,7 @@ def test_a_driver_that_is_killed_is_started_again_on_the_same_scheduler_and_trai
 
 
 def test_a_scheduler_that_is_not_there_is_one_sentence(tmp_path, tiny_study, monkeypatch, cache_folder):
-    monkeypatch.setattr("akpsim.families.training.cluster.WAIT", 1)
+    monkeypatch.setattr("akpsim.cluster.WAIT", 1)
     with pytest.raises(AkpsimError, match=r"no scheduler answers at tcp://127\.0\.0\.1:1"):
         train_family(tiny_study, tmp_path / "run", scheduler="tcp://127.0.0.1:1")
     with pytest.raises(AkpsimError, match="no scheduler answers at nonsense"):

@@ -29,7 +29,7 @@ def test_one_more_member_costs_one_gram_matrix(tmp_path, monkeypatch):
     xs = arrays(count=5)
     akpsim.compare(xs[:4], cache=tmp_path)
     made = []
-    monkeypatch.setattr(caching, "_gram", lambda x, name, real=caching._gram: made.append(1) or real(x, name))
+    monkeypatch.setattr(caching, "fill", lambda *some, real=caching.fill: made.append(1) or real(*some))
     found = akpsim.compare(xs, cache=tmp_path)
     assert len(made) == 1
     np.testing.assert_allclose(found, akpsim.compare(xs), atol=1e-13)
@@ -44,6 +44,47 @@ def test_changed_numbers_are_another_content_and_damage_is_computed_again(tmp_pa
     for path in tmp_path.glob("*.np*"):
         path.write_bytes(path.read_bytes()[:50])
     np.testing.assert_allclose(akpsim.compare(xs, cache=tmp_path), akpsim.compare(xs), atol=1e-13)
+
+
+@pytest.mark.parametrize("which", ["products", "gram", "exchanged", "gone"])
+def test_a_damaged_file_of_the_cache_is_never_believed(tmp_path, which):
+    xs = arrays(count=4)
+    expected = akpsim.compare(xs).to_numpy()
+    akpsim.compare(xs[:3], cache=tmp_path)
+    products = tmp_path / "products.npz"
+    grams = sorted(set(tmp_path.glob("*.npz")) - {products})
+    assert len(grams) == 3
+    for path in [products] if which == "products" else grams[:1]:
+        if which == "exchanged":
+            path.write_bytes(grams[1].read_bytes())
+        elif which == "gone":
+            path.unlink()
+        else:  # one bit of a number, where no format would notice but for a checksum
+            content = bytearray(path.read_bytes())
+            content[len(content) // 2] ^= 64
+            path.write_bytes(content)
+    np.testing.assert_allclose(akpsim.compare(xs, cache=tmp_path), expected, atol=1e-13)
+    np.testing.assert_allclose(akpsim.compare(xs, cache=tmp_path), expected, atol=1e-13)
+
+
+def test_few_gram_matrices_at_a_time_and_a_folder_that_cannot_be_written_give_the_same(tmp_path):
+    xs = [x.astype(np.float32) for x in arrays(count=7, n=64)]
+    expected = akpsim.compare(xs).to_numpy()
+    small = akpsim.compare(xs, cache=tmp_path / "small", memory=80_000)
+    np.testing.assert_allclose(small, expected, atol=1e-6)
+    assert len(list((tmp_path / "small").glob("*.npz"))) == 8
+    (tmp_path / "file").write_text("")
+    np.testing.assert_allclose(akpsim.compare(xs, cache=tmp_path / "file"), expected, atol=1e-6)
+
+
+def test_scales_and_precisions_are_kept_apart_in_the_cache(tmp_path):
+    xs = arrays(count=3)
+    tiny = [x * 1e-170 for x in xs]
+    np.testing.assert_allclose(akpsim.compare(tiny, cache=tmp_path), akpsim.compare(xs), atol=1e-12)
+    single = [x.astype(np.float32) for x in xs]
+    akpsim.compare(single, cache=tmp_path)
+    mixed = akpsim.compare([single[0], *xs[1:]], cache=tmp_path)
+    np.testing.assert_allclose(mixed, akpsim.compare([single[0].astype(float), *xs[1:]]), atol=1e-12)
 
 
 def test_a_constant_member_is_not_cached(tmp_path):

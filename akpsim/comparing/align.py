@@ -66,7 +66,9 @@ class Aligned:
         """Return some samples of one representation as an array in memory, in floating point."""
         source = self.sources[index]
         block = source if rows == slice(None) and not isinstance(source, Taken) else source[rows]
-        return floating(block.compute() if hasattr(block, "compute") else block)
+        block = block.compute() if hasattr(block, "compute") else block
+        # What another process sent need not begin at a word, and products of such differ in their last bits.
+        return floating(np.require(block, requirements="A") if isinstance(block, np.ndarray) else block)
 
 
 class Taken:

@@ -85,11 +85,15 @@ class Centring:
         spread = float(xp.sum(rest * rest)) / some.shape[0]
         return bool(float(xp.sum(self.means[-1] ** 2)) <= near**2 * spread)
 
-    def doubtful(self, trace: float, n: int, safe: tuple[float, float]) -> bool:
+    @property
+    def offset(self) -> float:
+        """Squared norm of the mean that was taken off first."""
+        return float(array_namespace(self.means[0]).sum(self.means[0] ** 2))
+
+    def doubtful(self, trace: float, n: int, safe: tuple[float, float], offset: float) -> bool:
         """Tell whether the trace of the Gram matrix is out of the safe range, or what rounding of the mean leaves."""
-        xp = array_namespace(self.means[0])
-        rounding = (64 * float(xp.finfo(self.dtype).eps)) ** 2 * n * float(xp.sum(self.means[0] ** 2))
-        return not (max(safe[0], rounding) < trace <= safe[1])
+        eps = float(array_namespace(self.load(slice(0, 1))).finfo(self.dtype).eps)
+        return not (max(safe[0], (64 * eps) ** 2 * n * offset) < trace <= safe[1])
 
     def rescale(self, blocks: Sequence[slice], name: str) -> bool:
         """Choose a scale at which no product over- or underflows; return False if all rows are the same.

@@ -2,6 +2,7 @@
 
 import json
 import re
+import warnings
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, Literal
@@ -9,15 +10,16 @@ from typing import Any, Literal
 import numpy as np
 import xarray as xr
 
+from akpsim.cluster import perhaps_connected
 from akpsim.comparing.align import Aligned, align
 from akpsim.comparing.cache import cached_products
 from akpsim.comparing.engine import Products, linear_products
 from akpsim.comparing.maps import Rule, from_maps
-from akpsim.errors import AkpsimError, UndefinedMetric
+from akpsim.comparing.points import Scores, by_points
+from akpsim.errors import AkpsimError, AkpsimWarning, UndefinedMetric
 from akpsim.metrics import METRICS, Metric
+from akpsim.metrics.caution import cautions
 from akpsim.metrics.cka import EVEN, SAME
-from akpsim.metrics.metric import as_numpy
-from akpsim.progress import Progress
 from akpsim.store import provenance
 
 
@@ -31,6 +33,8 @@ def compare(
     maps: Rule | None = None,
     positions: int | None = None,
     cache: Path | str | None = None,
+    workers: int | None = None,
+    scheduler: str | None = None,
     progress: bool = False,
     **parameters: Any,
 ) -> xr.DataArray:
@@ -48,14 +52,20 @@ def compare(
         the matrix and the reason in ``attrs["undefined"]``; ``"raise"`` raises it.
     memory : int or str, optional
         Most bytes to use over the representations themselves, such as ``"2GiB"``; representations of a run are then
-        read as they are needed.  Kept by metrics that are alignments of linear Gram matrices.
+        read as they are needed, and points of other metrics than cka and cka_debiased made more than once if they have
+        to be.
     axis : str
         What the entries of a mapping or sequence are: ``"member"``, ``"layer"`` or ``"epoch"``.
     maps, positions : str and int, optional
         What is done to arrays of convolutional maps: see `akpsim.from_maps`.
     cache : Path, optional
         A folder where Gram matrices are kept by content; worth it for many neurons, and for members added one by one.
-        Used by metrics that are alignments of linear Gram matrices; `memory` does not apply.
+        Used by cka and cka_debiased in this process.
+    workers : int, optional
+        Processes on this machine that do it, one thread each; by default it is done in this one.  Values are the same
+        to the last bit for any number of workers, and agree with those of this process to rounding.
+    scheduler : str, optional
+        Address of a running dask scheduler whose workers do it, such as ``tcp://node7:8786``.
     progress : bool
         Show on standard error how far the work is.
     **parameters
@@ -73,48 +83,66 @@ def compare(
         If numbers of samples differ, an id is there twice, or ids differ.
     UndefinedMetric
         If no pair has a value.
+
+    Warns
+    -----
+    AkpsimWarning
+        If counts of samples and dimensions alone make values large; also in ``attrs["cautions"]``.
     """
     found = METRICS[metric] if isinstance(metric, str) else metric
     arguments = found.arguments(parameters)
     aligned = align(representations, axis=axis)
     if maps is not None:
         aligned = mapped(aligned, maps, positions)
+    check_enough(aligned, found)
+    with perhaps_connected(workers, scheduler) as client:
+        options: dict[str, Any] = {"memory": in_bytes(memory), "cache": cache, "progress": progress, "client": client}
+        scores, _ = all_pairs(found, aligned, arguments, **options)
+    raise_if_useless(scores, strict=undefined == "raise")
+    return labelled(scores, aligned, found, arguments)
+
+
+def check_enough(aligned: Aligned, metric: Metric) -> None:
+    """Raise if there are too few representations or samples for a comparison."""
     if len(aligned) < 2:
         raise AkpsimError(f"a comparison needs at least two representations, got {len(aligned)}")
-    if aligned.n < found.smallest:
-        raise UndefinedMetric(f"{found.name} is undefined below {found.smallest} samples, got {aligned.n}")
-    if found.products and cache is not None:
-        products, absent = cached_products(aligned, cache, name=found.name, progress=progress)
-        values, reasons = valued(found, aligned, products, absent)
+    if aligned.n < metric.smallest:
+        raise UndefinedMetric(f"{metric.name} is undefined below {metric.smallest} samples, got {aligned.n}")
+
+
+def all_pairs(
+    metric: Metric,
+    aligned: Aligned,
+    arguments: dict[str, Any],
+    *,
+    memory: int | None = None,
+    cache: Path | str | None = None,
+    progress: bool = False,
+    client: Any = None,
+) -> tuple[Scores, Products | None]:
+    """Return the scores of all pairs, and the inner products of Gram matrices they are made of, if they are."""
+    if not metric.products:
+        return by_points(metric, aligned, arguments, memory=memory, progress=progress, client=client), None
+    if cache is not None and client is None:
+        products, absent = cached_products(aligned, cache, name=metric.name, memory=memory, progress=progress)
     else:
-        every = by_products if found.products else by_points
-        values, reasons = every(found, aligned, arguments, in_bytes(memory), progress)
-    raise_if_useless(values, reasons, strict=undefined == "raise")
-    return labelled(values, aligned, found, arguments, reasons)
+        products, absent = linear_products(aligned, name=metric.name, memory=memory, progress=progress, client=client)
+    return valued(metric, aligned, products, absent), products
 
 
-def raise_if_useless(values: np.ndarray, reasons: dict[str, str], *, strict: bool) -> None:
+def raise_if_useless(scores: Scores, *, strict: bool) -> None:
     """Raise the first reason if no pair of two has a value, or, if `strict`, if any has none."""
+    values = scores.values
     apart = values[~np.eye(len(values), dtype=bool)] if values.shape[0] == values.shape[1] else values
-    if reasons and (strict or np.isnan(apart).all()):
-        name, reason = next(iter(reasons.items()))
+    if scores.reasons and (strict or np.isnan(apart).all()):
+        name, reason = next(iter(scores.reasons.items()))
         raise UndefinedMetric(f"{name}: {reason}")
 
 
-def by_products(
-    metric: Metric, aligned: Aligned, arguments: dict[str, Any], memory: int | None, progress: bool
-) -> tuple[np.ndarray, dict[str, str]]:
-    """Return all alignments of linear Gram matrices, and the reasons for those that have no value."""
-    products, absent = linear_products(aligned, name=metric.name, memory=memory, progress=progress)
-    return valued(metric, aligned, products, absent)
-
-
-def valued(
-    metric: Metric, aligned: Aligned, products: Products, absent: dict[int, str]
-) -> tuple[np.ndarray, dict[str, str]]:
+def valued(metric: Metric, aligned: Aligned, products: Products, absent: dict[int, str]) -> Scores:
     """Return alignments, and the reasons by name for those that have no value."""
     values, flat = alignments(products, metric, set(absent))
-    return values, {str(aligned.names[index]): reason for index, reason in sorted({**flat, **absent}.items())}
+    return Scores(values, {str(aligned.names[index]): reason for index, reason in sorted({**flat, **absent}.items())})
 
 
 def mapped(aligned: Aligned, rule: Rule, positions: int | None) -> Aligned:
@@ -141,46 +169,6 @@ def alignments(products: Products, metric: Metric, without: set[int]) -> tuple[n
     return inner / np.sqrt(np.outer(squares, squares)), dict.fromkeys(np.flatnonzero(flat).tolist(), reason)
 
 
-def by_points(
-    metric: Metric, aligned: Aligned, arguments: dict[str, Any], memory: int | None, progress: bool
-) -> tuple[np.ndarray, dict[str, str]]:
-    """Return the scores of all pairs of points, and the reasons for those that have none."""
-    points, reasons = _points(metric, aligned, arguments, progress=progress)
-    values = np.full((len(aligned), len(aligned)), np.nan)
-    with Progress("rows", total=len(points), show=progress) as bar:
-        for row, point in points.items():
-            columns = [column for column in points if column >= row or not metric.symmetric]
-            values[row, columns] = _row(metric, point, row, points, columns, arguments, aligned, reasons)
-            if metric.symmetric:
-                values[columns, row] = values[row, columns]
-            bar.advance()
-    return values, reasons
-
-
-def _row(
-    metric: Metric,
-    point: Any,
-    row: int,
-    points: dict[int, Any],
-    columns: list[int],
-    arguments: dict[str, Any],
-    aligned: Aligned,
-    reasons: dict[str, str],
-) -> Any:
-    """Return the scores of one point with others; NaN, with the reason, where a pair has none."""
-    try:
-        return as_numpy(metric.scores([point], [points[column] for column in columns], arguments))[0]
-    except UndefinedMetric:
-        found = []
-        for column in columns:
-            try:
-                found.append(float(metric.scores([point], [points[column]], arguments)[0, 0]))
-            except UndefinedMetric as error:
-                reasons[f"{aligned.names[row]} and {aligned.names[column]}"] = str(error)
-                found.append(np.nan)
-        return found
-
-
 def in_bytes(memory: int | str | None) -> int | None:
     """Return a size such as ``"2GiB"``, ``"500MB"`` or a number of bytes as a number."""
     if memory is None or isinstance(memory, int):
@@ -192,26 +180,12 @@ def in_bytes(memory: int | str | None) -> int | None:
     return int(float(number) * (1024 if binary else 1000) ** " KMGT".index(letter.upper() or " "))
 
 
-def _points(
-    metric: Metric, aligned: Aligned, arguments: dict[str, Any], *, progress: bool
-) -> tuple[dict[int, Any], dict[str, str]]:
-    """Return the point of each representation by its place, and the reasons for those that have none."""
-    points, reasons = {}, {}
-    with Progress("representations", total=len(aligned), show=progress) as bar:
-        for index, name in enumerate(aligned.names):
-            try:
-                points[index] = metric.point(metric.checked(aligned.load(index)), arguments)
-            except UndefinedMetric as error:
-                reasons[str(name)] = str(error)
-            bar.advance(note=str(name))
-    return points, reasons
-
-
-def labelled(
-    values: np.ndarray, aligned: Aligned, metric: Metric, arguments: dict[str, Any], reasons: dict[str, str]
-) -> xr.DataArray:
-    """Return a matrix with the coordinates of both sides and the metric's declaration."""
+def labelled(scores: Scores, aligned: Aligned, metric: Metric, arguments: dict[str, Any]) -> xr.DataArray:
+    """Return a matrix with the coordinates of both sides and the metric's declaration; warn of what counts say."""
     axis = aligned.axis
+    doubts = cautions(metric, aligned.n, arguments, scores.dimensions)
+    for sentence in doubts:
+        warnings.warn(sentence, AkpsimWarning, stacklevel=3)
     coordinates: dict[str, Any] = {axis: list(aligned.names), "other": list(aligned.names)}
     for name, variable in aligned.coordinates.items():
         coordinates[name] = variable
@@ -228,10 +202,11 @@ def labelled(
         source=metric.source,
         n=aligned.n,
         parameters=json.dumps(arguments) if arguments else None,
-        undefined=json.dumps(reasons) if reasons else None,
+        undefined=json.dumps(scores.reasons) if scores.reasons else None,
+        cautions=doubts or None,
         made_from=aligned.attrs.get("source"),
         study=aligned.attrs.get("study"),
         maps=aligned.attrs.get("maps"),
         positions=aligned.attrs.get("positions"),
     )
-    return xr.DataArray(values, dims=(axis, "other"), coords=coordinates, name="similarity", attrs=attrs)
+    return xr.DataArray(scores.values, dims=(axis, "other"), coords=coordinates, name="similarity", attrs=attrs)

@@ -13,12 +13,14 @@ count twice.  With few neurons and many samples :math:`\langle K_a, K_b \rangle 
 multiplications are counted and the cheaper way is taken.  Small terms and sums over tiles are in float64.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 from array_api_compat import array_namespace, device
 
+from akpsim.cluster import each
 from akpsim.comparing.align import Aligned
 from akpsim.comparing.centring import Centring
 from akpsim.comparing.tiles import BLOCKS, Plan, Tile, entries, places, plan_batches, plan_tiles
@@ -33,17 +35,21 @@ SAFE = {4: (1e-8, 1e15), 8: (1e-100, 1e100)}
 
 ONCE = 2**31
 """Bytes up to which representations of a store are read once, and not each time they are needed, without a cap."""
+TASKS = 8
+"""Fewest parts of the work if it is for a cluster, however many workers it has, so that sums do not depend on that."""
 
 
 @dataclass(frozen=True)
 class Products:
     """Inner products of Gram matrices: `off` (member, member) without their diagonals, `diagonal` (member, sample).
 
-    Every representation is in a unit of its own, which no alignment depends on.
+    Every representation is in a unit of its own, which no alignment depends on; `means` (member) are the squared norms
+    of the means that were taken off, in those units.
     """
 
     off: np.ndarray
     diagonal: np.ndarray
+    means: np.ndarray
     eps: float = float(np.finfo(np.float64).eps)
     """Spacing of numbers in the precision in which they were computed."""
 
@@ -59,7 +65,13 @@ class Products:
 
 
 def linear_products(
-    aligned: Aligned, *, name: str = "cka", memory: int | None = None, progress: bool = False, way: str | None = None
+    aligned: Aligned,
+    *,
+    name: str = "cka",
+    memory: int | None = None,
+    progress: bool = False,
+    way: str | None = None,
+    client: Any = None,
 ) -> tuple[Products, dict[int, str]]:
     """Return inner products of all pairs, and the reasons for representations that have none.
 
@@ -70,41 +82,52 @@ def linear_products(
     name : str
         The metric, for messages.
     memory : int, optional
-        Bytes that may be used over the representations themselves.
+        Bytes that may be used over the representations themselves, by each process that works on them.
     progress : bool
         Show how far the work is.
     way : str, optional
         ``"gram"`` or ``"feature"``; by default the one with fewer multiplications.
+    client : Client, optional
+        Of a cluster whose workers do it, as `akpsim.cluster.connected` gives it.
     """
     for source in aligned.sources:
         check_table(source.shape, name)
-    held = aligned.in_memory(ONCE if memory is None else memory // 2)
-    if held is not aligned and memory is not None:
-        memory -= aligned.size
-    aligned = held
+    if client is None:
+        held = aligned.in_memory(ONCE if memory is None else memory // 2)
+        if held is not aligned and memory is not None:
+            memory -= aligned.size
+        aligned = held
+    work = work_on(aligned, memory, progress)
+    multiply = {"gram": _by_gram, "feature": _by_feature}[way or cheaper(aligned.n, work.widths)]
+    # Over- and underflow are looked for in what comes out, and mended here.
+    with np.errstate(over="ignore", invalid="ignore", under="ignore"):
+        found = multiply(work, set(), client)
+    reasons, again = mended(work, found, name)
+    found = multiply(work, set(reasons), client) if again else found
+    absent = list(reasons)
+    found.off[absent, :] = found.off[:, absent] = found.diagonal[absent] = 0.0
+    return replace(found, eps=work.eps), reasons
+
+
+def work_on(aligned: Aligned, memory: int | None, progress: bool = False) -> "Work":
+    """Return what is to be multiplied, in the precision of the most precise representation."""
     x = aligned.load(0, slice(0, 1))
     xp = array_namespace(x)
     wide = any("64" in str(source.dtype) for source in aligned.sources)
     dtype = xp.float64 if wide else x.dtype
     itemsize = 8 if dtype == xp.float64 else 4
     widths = [int(source.shape[1]) for source in aligned.sources]
-    multiply = {"gram": _by_gram, "feature": _by_feature}[way or cheaper(aligned.n, widths)]
-    work = Work(
-        [Centring(aligned, index, dtype) for index in range(len(aligned))],
-        aligned.n,
-        widths,
-        itemsize,
-        memory,
-        progress,
-    )
-    # Over- and underflow are looked for in what comes out, and mended here.
-    with np.errstate(over="ignore", invalid="ignore", under="ignore"):
-        found = multiply(work, set())
+    centrings = [Centring(aligned, index, dtype) for index in range(len(aligned))]
+    return Work(centrings, aligned.n, widths, itemsize, float(xp.finfo(dtype).eps), memory, progress)
+
+
+def mended(work: "Work", found: Products, name: str) -> tuple[dict[int, str], bool]:
+    """Return the reasons for representations without a value, and whether others now have a scale that suits them."""
     reasons: dict[int, str] = {}
     again = False
     for index, trace in enumerate(found.diagonal.sum(axis=1).tolist()):
         centring = work.centrings[index]
-        if centring.doubtful(trace, aligned.n, SAFE[itemsize]):
+        if centring.doubtful(trace, work.n, SAFE[work.itemsize], float(found.means[index])):
             try:
                 if centring.rescale(work.blocks(), name):
                     again = True
@@ -112,10 +135,7 @@ def linear_products(
                     reasons[index] = f"{name} is undefined: {SAME}"
             except UndefinedMetric as error:
                 reasons[index] = str(error)
-    found = multiply(work, set(reasons)) if again else found
-    absent = list(reasons)
-    found.off[absent, :] = found.off[:, absent] = found.diagonal[absent] = 0.0
-    return replace(found, eps=float(xp.finfo(dtype).eps)), reasons
+    return reasons, again
 
 
 @dataclass(frozen=True)
@@ -126,6 +146,7 @@ class Work:
     n: int
     widths: Sequence[int]
     itemsize: int
+    eps: float
     memory: int | None
     progress: bool
 
@@ -147,27 +168,55 @@ def cheaper(n: int, widths: Sequence[int]) -> str:
     return "gram" if gram <= feature else "feature"
 
 
-def _by_gram(work: Work, without: set[int]) -> Products:
-    """Multiply Gram matrices, tile by tile."""
+def _by_gram(work: Work, without: set[int], client: Any) -> Products:
+    """Multiply Gram matrices, group of tiles by group of tiles."""
     count = len(work.centrings)
-    plan = plan_tiles(count, work.n, max(work.widths), work.itemsize, work.memory)
+    plan = plan_tiles(count, work.n, max(work.widths), work.itemsize, work.memory, least=1 if client is None else TASKS)
+    total = Products(np.zeros((count, count)), np.zeros((count, work.n)), np.zeros(count))
+    for part in _groups(work, plan, without, client):
+        total.off[...] += part.off
+        total.diagonal[...] += part.diagonal
+        total.means[...] = part.means
+    return total
+
+
+def _groups(work: Work, plan: Plan, without: set[int], client: Any) -> Iterator[Products]:
+    """Yield the products of each group of tiles."""
+    if client is not None:
+        yield from each(
+            group_products, plan.groups, work, plan, without, client=client, label="tiles", show=work.progress
+        )
+        return
+    with Progress("Gram matrices", total=len(plan.groups) * len(work.centrings), show=work.progress) as bar:
+        for group in plan.groups:
+            yield group_products(group, work, plan, without, bar.advance)
+
+
+def group_products(
+    group: Sequence[Tile], work: Work, plan: Plan, without: set[int], done: Callable[[], None] | None = None
+) -> Products:
+    """Return the part of all products that is of some tiles; call `done` after each Gram matrix."""
+    count = len(work.centrings)
+    diagonal, means = np.zeros((count, work.n)), np.zeros(count)
+    buffer, room = buffers(work, count, entries(group), whole=plan.whole)
+    for index in work.usable(without):
+        centring = work.centrings[index]
+        fill(buffer[index, :], diagonal[index], centring, group, plan, room)
+        means[index] = centring.offset
+        if done is not None:
+            done()
+    return Products(tile_products(buffer, buffer, group), diagonal, means)
+
+
+def buffers(work: Work, count: int, size: int, *, whole: bool) -> tuple[Array, Array | None]:
+    """Return a buffer of `count` rows of zeros, and one for a representation if a whole one may be in memory."""
     some = work.centrings[0].load(slice(0, 1))
     xp = array_namespace(some)
     kind = {"dtype": work.centrings[0].dtype, "device": device(some)}
-    off, diagonal = np.zeros((count, count)), np.zeros((count, work.n))
-    room = xp.empty((work.n, max(work.widths)), **kind) if plan.whole else None
-    with Progress("Gram matrices", total=len(plan.groups) * count, show=work.progress) as bar:
-        for group in plan.groups:
-            buffer = xp.zeros((count, entries(group)), **kind)
-            for index in work.usable(without):
-                _fill(buffer[index, :], diagonal[index], work.centrings[index], group, plan, room)
-                bar.advance()
-            off += _tile_products(buffer, group)
-            del buffer
-    return Products(off, diagonal)
+    return xp.zeros((count, size), **kind), xp.empty((work.n, max(work.widths)), **kind) if whole else None
 
 
-def _fill(
+def fill(
     buffer: Array, diagonal: np.ndarray, centring: Centring, group: Sequence[Tile], plan: Plan, room: Array | None
 ) -> None:
     """Write a group's tiles of one Gram matrix side by side, zeros on the diagonal, and the diagonal apart."""
@@ -187,48 +236,49 @@ def _fill(
             buffer[step] = 0.0
 
 
-def _tile_products(buffer: Array, group: Sequence[Tile]) -> np.ndarray:
-    """Return the inner products of all rows, tiles off the diagonal counting twice, summed in float64."""
-    total = np.zeros((buffer.shape[0], buffer.shape[0]))
+def tile_products(one: Array, two: Array, group: Sequence[Tile]) -> np.ndarray:
+    """Return the inner products of rows of two buffers, tiles off the diagonal counting twice, summed in float64."""
+    total = np.zeros((one.shape[0], two.shape[0]))
     for tile, place in zip(group, places(group), strict=True):
-        part = buffer[:, place]
-        total += (1 if tile.diagonal else 2) * as_numpy(part @ part.T)
+        total += (1 if tile.diagonal else 2) * as_numpy(one[:, place] @ two[:, place].T)
     return total
 
 
-def _by_feature(work: Work, without: set[int]) -> Products:
+def _by_feature(work: Work, without: set[int], client: Any) -> Products:
     """Multiply representations with each other, batch of members by batch of members."""
-    batches, blocks = plan_batches(work.n, work.widths, work.itemsize, work.memory)
+    least = 1 if client is None else TASKS
+    batches, blocks = plan_batches(work.n, work.widths, work.itemsize, work.memory, least=least)
+    batches = [kept for batch in batches if (kept := [index for index in batch if index not in without])]
     count = len(work.centrings)
-    inner, diagonal = np.zeros((count, count)), np.zeros((count, work.n))
-    pairs = [(a, b) for a in range(len(batches)) for b in range(a + 1)]
-    with Progress("pairs of batches", total=len(pairs), show=work.progress) as bar:
-        for a, b in pairs:
-            one, two = ([i for i in batches[k] if i not in without] for k in (a, b))
-            if one and two:
-                block = _batch_products(work, one, two, blocks, diagonal)
-                inner[np.ix_(one, two)] = block
-                inner[np.ix_(two, one)] = block.T
-            bar.advance()
-    return Products(inner - diagonal @ diagonal.T, diagonal)
+    found = Products(np.zeros((count, count)), np.zeros((count, work.n)), np.zeros(count))
+    pairs = [(one, two) for place, one in enumerate(batches) for two in batches[: place + 1]]
+    parts = each(_batch_products, pairs, work, blocks, client=client, label="pairs of batches", show=work.progress)
+    for (one, two), (block, diagonal, means) in zip(pairs, parts, strict=True):
+        found.off[np.ix_(one, two)] = block
+        found.off[np.ix_(two, one)] = block.T
+        if one == two:
+            found.diagonal[one], found.means[one] = diagonal, means
+    return replace(found, off=found.off - found.diagonal @ found.diagonal.T)
 
 
 def _batch_products(
-    work: Work, one: list[int], two: list[int], blocks: Sequence[slice], diagonal: np.ndarray
-) -> np.ndarray:
-    """Return the squared norms of the cross-covariances of two batches; write |x_i|^2 into `diagonal`."""
+    pair: tuple[list[int], list[int]], work: Work, blocks: Sequence[slice]
+) -> tuple[np.ndarray, np.ndarray, list[float]]:
+    """Return the squared norms of the cross-covariances of two batches; diagonals and means of one with itself."""
+    one, two = pair
+    diagonal = np.zeros((len(one), work.n)) if one == two else np.zeros((0, 0))
     cross: Array = None
     for block in blocks:
         rows = {index: work.centrings[index].rows(block, blocks) for index in {*one, *two}}
         xp = array_namespace(rows[one[0]])
-        if one == two:
-            for index in one:
-                diagonal[index, block] = as_numpy(xp.sum(rows[index] * rows[index], axis=1))
+        for place, index in enumerate(one if one == two else []):
+            diagonal[place, block] = as_numpy(xp.sum(rows[index] * rows[index], axis=1))
         first = xp.concat([rows[index] for index in one], axis=1)
         second = first if one == two else xp.concat([rows[index] for index in two], axis=1)
         product = first.T @ second
         cross = product if cross is None else cross + product
-    ends = [np.cumsum([0, *(work.widths[index] for index in batch)]).tolist() for batch in (one, two)]
+    ends = [np.cumsum([0, *(work.widths[index] for index in batch)]).tolist() for batch in pair]
     squares = as_numpy(cross) ** 2
     by_row = np.add.reduceat(squares, ends[0][:-1], axis=0, dtype=np.float64)
-    return np.asarray(np.add.reduceat(by_row, ends[1][:-1], axis=1))
+    means = [work.centrings[index].offset for index in one]
+    return np.asarray(np.add.reduceat(by_row, ends[1][:-1], axis=1)), diagonal, means

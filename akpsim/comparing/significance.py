@@ -5,20 +5,23 @@ same two representations give when the samples of one are in random order.
 """
 
 import json
+from collections.abc import Sequence
+from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 import xarray as xr
-from scipy import stats
 
 from akpsim.checks import at_least, in_range, one_of
+from akpsim.cluster import each, perhaps_connected
 from akpsim.comparing.align import Aligned, align
-from akpsim.comparing.compare import by_points, in_bytes, labelled, raise_if_useless, valued
-from akpsim.comparing.engine import linear_products
+from akpsim.comparing.compare import all_pairs, check_enough, in_bytes, labelled, raise_if_useless
 from akpsim.comparing.null import Null, permutation_null
+from akpsim.comparing.points import Embedded, blocks_within, embedded, scores_of
 from akpsim.errors import AkpsimError, UndefinedMetric
 from akpsim.metrics import METRICS, Metric
-from akpsim.progress import Progress
+from akpsim.metrics.metric import differences
+from akpsim.permutations import false_discovery, p_value, step_down
 
 Correction = Literal["max", "fdr", "none"]
 CORRECTIONS = ("max", "fdr", "none")
@@ -35,6 +38,9 @@ def significance(
     seed: int | np.random.Generator | None = 0,
     memory: int | str | None = None,
     axis: str = "member",
+    cache: Path | str | None = None,
+    workers: int | None = None,
+    scheduler: str | None = None,
     progress: bool = False,
     **parameters: Any,
 ) -> xr.Dataset:
@@ -42,13 +48,13 @@ def significance(
 
     Parameters
     ----------
-    representations, metric, memory, axis, progress, **parameters
+    representations, metric, memory, axis, cache, workers, scheduler, progress, **parameters
         As for `akpsim.compare`.
     permutations : int
         Random orders of the samples for p-values; none by default.  Linear CKA has its z without any.
     correction : str
-        Over all pairs: ``"max"``, the largest z of each permutation (strong control of any false positive); ``"fdr"``,
-        Benjamini and Hochberg's share of false positives; or ``"none"``.
+        Over all pairs: ``"max"``, the largest z of each permutation, step by step (strong control of any false
+        positive; Westfall and Young 1993); ``"fdr"``, Benjamini and Hochberg's share of false positives; or ``"none"``.
     resamples : int
         Random halves of the samples for the interval; none by default.  Halves, not bootstrap samples: a sample that is
         drawn twice is perfectly similar to itself, which no debiasing removes.  The spread over halves estimates that
@@ -63,6 +69,12 @@ def significance(
     Dataset (member, other)
         ``similarity``; ``null_mean``, ``null_sd`` and ``z``; with permutations ``p`` and ``p_corrected``, one-sided
         (more alike than chance); with resamples ``similarity_lower`` and ``similarity_upper``.
+
+    Raises
+    ------
+    AkpsimError
+        If nothing but a null is asked for and the metric has none in closed form, or if the order of samples says
+        nothing to the metric.
     """
     found = METRICS[metric] if isinstance(metric, str) else metric
     arguments = found.arguments(parameters)
@@ -70,23 +82,38 @@ def significance(
     in_range(level, "level", 0, 1)
     at_least(permutations, "permutations", 0)
     at_least(resamples, "resamples", 0)
-    if not found.products and not permutations:
+    if not found.products and not permutations and not resamples:
         raise AkpsimError(f"{found.name} has no closed-form null; give `permutations`, such as 199")
-    if not found.symmetric:
-        raise AkpsimError(f"significance is of symmetric metrics, got {found.name}")
+    if permutations and found.score is differences:
+        raise AkpsimError(
+            f"{found.name} compares one number of each side, which the order of samples does not change: "
+            "`permutations` say nothing about it"
+        )
     aligned = align(representations, axis=axis)
+    check_enough(aligned, found)
     rng = np.random.default_rng(seed)
-    values, null, reasons = _values(found, aligned, arguments, in_bytes(memory))
-    raise_if_useless(values, reasons, strict=False)
+    most = in_bytes(memory)
+    null: Null | None = None
     more: dict[str, Any] = {}
-    if permutations:
-        more, null = _p_values(found, aligned, arguments, values, null, permutations, correction, rng, progress)
-    if null is not None:
-        more |= {"null_mean": null.mean, "null_sd": null.sd, "z": _z(found, values, null)}
-    if resamples:
-        lower, upper = _interval(found, aligned, arguments, values, resamples, level, rng, progress)
-        more |= {"similarity_lower": lower, "similarity_upper": upper}
-    matrix = labelled(values, aligned, found, arguments, reasons)
+    with perhaps_connected(workers, scheduler) as client:
+        scores, products = all_pairs(
+            found, aligned, arguments, memory=most, cache=cache, progress=progress, client=client
+        )
+        raise_if_useless(scores, strict=False)
+        if products is not None and found.products:
+            null = permutation_null(products, found.products)
+        if permutations:
+            orders = [rng.permutation(aligned.n) for _ in range(permutations)]
+            drawn = _drawn(found, aligned, arguments, orders, most, progress, client)
+            null = null or _null_of(drawn)
+            more = _p_values(found, scores.values, drawn, null, correction)
+        if null is not None:
+            more |= {"null_mean": null.mean, "null_sd": null.sd, "z": z_of(found, scores.values, null)}
+        if resamples:
+            halves = [np.sort(rng.permutation(aligned.n)[: aligned.n // 2]) for _ in range(resamples)]
+            lower, upper = _interval(found, aligned, arguments, scores.values, halves, level, progress, client)
+            more |= {"similarity_lower": lower, "similarity_upper": upper}
+    matrix = labelled(scores, aligned, found, arguments)
     attrs = {
         **matrix.attrs,
         "permutations": permutations,
@@ -100,70 +127,82 @@ def significance(
     return xr.Dataset({"similarity": matrix, **variables}, attrs=attrs)
 
 
-def _values(
-    metric: Metric, aligned: Aligned, arguments: dict[str, Any], memory: int | None
-) -> tuple[np.ndarray, Null | None, dict[str, str]]:
-    if not metric.products:
-        values, reasons = by_points(metric, aligned, arguments, memory, progress=False)
-        return values, None, reasons
-    products, absent = linear_products(aligned, name=metric.name, memory=memory)
-    values, reasons = valued(metric, aligned, products, absent)
-    return values, permutation_null(products, metric.products), reasons
-
-
-def _z(metric: Metric, values: np.ndarray, null: Null) -> np.ndarray:
-    """Return how many standard deviations more alike than chance each pair is."""
+def z_of(metric: Metric, values: np.ndarray, null: Null) -> np.ndarray:
+    """Return how many standard deviations more alike than chance each pair is; NaN where chance gives one value."""
     sign = 1 if metric.kind == "similarity" else -1
-    found: np.ndarray = sign * (values - null.mean) / null.sd
-    np.fill_diagonal(found, np.nan)
+    with np.errstate(divide="ignore", invalid="ignore"):
+        found: np.ndarray = sign * (values - null.mean) / np.where(null.sd > 0, null.sd, np.nan)
+    if found.ndim == 2:
+        np.fill_diagonal(found, np.nan)
+        return found
+    diagonal = np.arange(found.shape[-1])
+    found[..., diagonal, diagonal] = np.nan
     return found
 
 
-def _p_values(
+def _drawn(
     metric: Metric,
     aligned: Aligned,
     arguments: dict[str, Any],
-    values: np.ndarray,
-    null: Null | None,
-    permutations: int,
-    correction: str,
-    rng: np.random.Generator,
+    orders: Sequence[np.ndarray],
+    memory: int | None,
     progress: bool,
-) -> tuple[dict[str, np.ndarray], Null]:
-    """Return p-values of all pairs, each corrected and not, and the null they are relative to."""
-    kept = np.flatnonzero(~np.isnan(values).all(axis=1))
-    xs = [metric.checked(aligned.load(index)) for index in kept.tolist()]
-    points = [metric.point(x, arguments) for x in xs]
-    upper = np.triu_indices(len(kept), 1)
-    drawn = np.empty((permutations, upper[0].size))
-    with Progress("permutations", total=permutations, show=progress) as bar:
-        for draw in range(permutations):
-            order = rng.permutation(aligned.n)
-            moved = [metric.point(x[order, :], arguments) for x in xs]
-            table = np.asarray(metric.scores(points, moved, arguments), dtype=np.float64)
-            drawn[draw] = table[upper]
-            bar.advance()
-    observed = values[np.ix_(kept, kept)][upper]
-    if null is None:
-        mean, sd = (_square(f, upper, kept, len(values)) for f in (drawn.mean(axis=0), drawn.std(axis=0, ddof=1)))
-        null = Null(mean, sd)
-    centre, spread = (table[np.ix_(kept, kept)][upper] for table in null)
-    sign = 1 if metric.kind == "similarity" else -1
-    z, z_drawn = sign * (observed - centre) / spread, sign * (drawn - centre) / spread
-    p = (1 + (z_drawn >= z - 1e-9).sum(axis=0)) / (permutations + 1)
+    client: Any,
+) -> np.ndarray:
+    """Return the scores (draw, member, other) of all pairs, the second of which has its samples in another order."""
+    if memory is not None and blocks_within(memory // 2, metric, aligned, arguments) > 1:
+        raise AkpsimError(
+            f"`permutations` keep two points of each of {len(aligned)} representations in memory, which is more than "
+            f"`memory`, {memory} bytes; leave one of the two out"
+        )
+    points = [embedded(index, metric, aligned, arguments) for index in range(len(aligned))]
+    tables = each(draw, orders, aligned, points, metric, arguments, client=client, label="permutations", show=progress)
+    return np.stack(list(tables))
+
+
+def draw(
+    order: np.ndarray, aligned: Aligned, points: Sequence[Embedded], metric: Metric, arguments: dict[str, Any]
+) -> np.ndarray:
+    """Return the scores of points with those of the same representations in another order of samples."""
+    turned = aligned.take(order)
+    moved = [
+        (None, point[1]) if point[1] is not None else embedded(index, metric, turned, arguments)
+        for index, point in enumerate(points)
+    ]
+    return scores_of(points, moved, metric, arguments, half=metric.symmetric)[0]
+
+
+def _null_of(drawn: np.ndarray) -> Null:
+    """Return the mean and standard deviation of draws, those without a value left out."""
+    known = np.ma.masked_invalid(drawn)
+    return Null(known.mean(axis=0).filled(np.nan), known.std(axis=0, ddof=1).filled(np.nan))
+
+
+def _p_values(
+    metric: Metric, values: np.ndarray, drawn: np.ndarray, null: Null, correction: str
+) -> dict[str, np.ndarray]:
+    """Return p-values of all pairs, each corrected and not; a draw without a value counts as extreme."""
+    count = len(values)
+    kept = (
+        ~np.isnan(values) & ~np.eye(count, dtype=bool) & (np.triu(np.ones_like(values)) > 0 if metric.symmetric else 1)
+    )
+    place = np.nonzero(kept)
+    z = z_of(metric, values, null)[place]
+    z_drawn = z_of(metric, drawn, null)[:, place[0], place[1]]
+    p = np.where(np.isnan(z), 1.0, p_value(z_drawn, z))
     if correction == "max":
-        largest = np.sort(z_drawn.max(axis=1))
-        corrected = (1 + permutations - np.searchsorted(largest, z - 1e-9)) / (permutations + 1)
+        some = ~np.isnan(z)
+        corrected = np.ones_like(p)
+        corrected[some] = step_down(np.where(np.isnan(z_drawn), np.inf, z_drawn)[:, some], z[some])
     else:
-        corrected = stats.false_discovery_control(p) if correction == "fdr" else p
-    tables = {"p": p, "p_corrected": corrected}
-    return {name: _square(table, upper, kept, len(values)) for name, table in tables.items()}, null
-
-
-def _square(flat: np.ndarray, upper: tuple[np.ndarray, ...], kept: np.ndarray, size: int) -> np.ndarray:
-    """Return a symmetric matrix from its entries above the diagonal, NaN elsewhere."""
-    found = np.full((size, size), np.nan)
-    found[kept[upper[0]], kept[upper[1]]] = found[kept[upper[1]], kept[upper[0]]] = flat
+        corrected = false_discovery(p) if correction == "fdr" else p
+    found = {}
+    for name, flat in {"p": p, "p_corrected": corrected}.items():
+        table = np.full_like(values, np.nan)
+        table[place] = flat
+        if metric.symmetric:
+            table[place[::-1]] = flat
+        found[name] = table
     return found
 
 
@@ -172,22 +211,29 @@ def _interval(
     aligned: Aligned,
     arguments: dict[str, Any],
     values: np.ndarray,
-    resamples: int,
+    halves: Sequence[np.ndarray],
     level: float,
-    rng: np.random.Generator,
     progress: bool,
+    client: Any,
 ) -> tuple[np.ndarray, np.ndarray]:
     """Return the interval of each pair from the spread of its values over random halves of the samples."""
     half = aligned.n // 2
     if half < max(metric.smallest, 4):
         raise UndefinedMetric(f"an interval needs at least {2 * max(metric.smallest, 4)} samples, got {aligned.n}")
-    drawn = np.empty((resamples, *values.shape))
-    with Progress("halves of the samples", total=resamples, show=progress) as bar:
-        for draw in range(resamples):
-            rows = np.sort(rng.permutation(aligned.n)[:half])
-            drawn[draw] = _values(metric, aligned.take(rows), arguments, None)[0]
-            bar.advance()
+    tables = each(
+        of_half, halves, aligned, metric, arguments, client=client, label="halves of the samples", show=progress
+    )
+    drawn = np.stack(list(tables))
     # The variance over samples of m of n, times m / (n - m), is that of the whole.
     spread = np.sqrt(half / (aligned.n - half)) * (drawn - drawn.mean(axis=0))
     low, high = np.quantile(spread, [(1 - level) / 2, (1 + level) / 2], axis=0)
     return values + low, values + high
+
+
+def of_half(rows: np.ndarray, aligned: Aligned, metric: Metric, arguments: dict[str, Any]) -> np.ndarray:
+    """Return the values of all pairs on some of the samples."""
+    sliced = {
+        name: [value[row] for row in rows.tolist()] if isinstance(value, list) else value
+        for name, value in arguments.items()
+    }
+    return all_pairs(metric, aligned.take(rows), sliced)[0].values

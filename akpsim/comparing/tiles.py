@@ -58,7 +58,7 @@ def places(tiles: Sequence[Tile]) -> list[slice]:
     return [slice(start, stop) for start, stop in itertools.pairwise(ends)]
 
 
-def plan_tiles(count: int, n: int, width: int, itemsize: int, memory: int | None) -> Plan:
+def plan_tiles(count: int, n: int, width: int, itemsize: int, memory: int | None, *, least: int = 1) -> Plan:
     """Return blocks and groups of tiles for some representations.
 
     Parameters
@@ -69,6 +69,8 @@ def plan_tiles(count: int, n: int, width: int, itemsize: int, memory: int | None
         Bytes of a number.
     memory : int, optional
         Bytes that may be used over the representations themselves.
+    least : int
+        Fewest groups, as far as there are samples enough.
 
     Raises
     ------
@@ -80,18 +82,25 @@ def plan_tiles(count: int, n: int, width: int, itemsize: int, memory: int | None
     results = 8 * count * (4 * count + 2 * n) + 2 * itemsize * count * width
     room = max(WORKSPACE, count * one // 8) if memory is None else memory - results
     if memory is None or 4 * one <= room:
-        strips = _strips(n, (room - (0 if memory is None else 2 * one)) // (count * itemsize))
+        free = (room - (0 if memory is None else 2 * one)) // (count * itemsize)
+        strips = _strips(n, free if least == 1 else min(free, n * n // (2 * least)))
         if strips is not None:
             return strips
     # A tile of all representations, and two blocks of rows of one, as read and centred.
     rows = 4 * width
     size = min(n, (math.isqrt(rows**2 + 4 * count * max(0, room) // itemsize) - rows) // (2 * count))
     if size < 1:
-        least = results + (count + 4 * width) * itemsize
-        raise AkpsimError(f"`memory` must be at least {least} bytes for these representations, got {memory}")
+        needed = results + (count + 4 * width) * itemsize
+        raise AkpsimError(f"`memory` must be at least {needed} bytes for these representations, got {memory}")
     blocks = _blocks(n, math.ceil(n / size))
     tiles = [Tile(row, column) for index, row in enumerate(blocks) for column in blocks[: index + 1]]
     return Plan(blocks, tuple((tile,) for tile in tiles), whole=False)
+
+
+def whole_plan(n: int) -> Plan:
+    """Return the plan of one group that holds the whole lower triangle, in the same tiles for any memory."""
+    blocks = _blocks(n, min(n, BLOCKS[0]))
+    return Plan(blocks, (tuple(tile for block in blocks for tile in _strip(block)),), whole=True)
 
 
 def _blocks(n: int, sides: int) -> tuple[slice, ...]:
@@ -102,12 +111,10 @@ def _blocks(n: int, sides: int) -> tuple[slice, ...]:
 def _strips(n: int, room: int) -> Plan | None:
     """Return row strips, each a diagonal tile and one tile to its left, in the fewest groups of `room` entries."""
     best: Plan | None = None
-    for sides in sorted({min(n, sides) for sides in range(BLOCKS[0], BLOCKS[1] + 1)} | {min(n, 4 * BLOCKS[1])}):
+    for sides in sorted({min(n, sides) for sides in (*range(BLOCKS[0], BLOCKS[1] + 1), 2 * BLOCKS[1], 4 * BLOCKS[1])}):
         blocks = _blocks(n, sides)
         groups: list[tuple[Tile, ...]] = []
-        for block in blocks:
-            left = (Tile(block, slice(0, block.start)),) if block.start else ()
-            strip = (*left, Tile(block, block))
+        for strip in map(_strip, blocks):
             if groups and entries((*groups[-1], *strip)) <= room:
                 groups[-1] = (*groups[-1], *strip)
             else:
@@ -118,16 +125,21 @@ def _strips(n: int, room: int) -> Plan | None:
     return best
 
 
+def _strip(block: slice) -> tuple[Tile, ...]:
+    """Return the diagonal tile of some rows, and the one tile to its left if there is any."""
+    return (*((Tile(block, slice(0, block.start)),) if block.start else ()), Tile(block, block))
+
+
 def plan_batches(
-    n: int, widths: Sequence[int], itemsize: int, memory: int | None
+    n: int, widths: Sequence[int], itemsize: int, memory: int | None, *, least: int = 1
 ) -> tuple[list[list[int]], tuple[slice, ...]]:
     """Return batches of members whose cross-covariances fit in memory, and blocks of samples.
 
     A quarter of the memory is for the cross-covariances of two batches (and as much for their squares), a quarter for
-    rows.
+    rows.  At least `least` batches are made, as far as there are members enough.
     """
     room = max(WORKSPACE, n * sum(widths) * itemsize // 8) if memory is None else memory
-    most = math.isqrt(room // 4 // 8)
+    most = min(math.isqrt(room // 4 // 8), math.ceil(sum(widths) / least))
     batches: list[list[int]] = [[]]
     filled = 0
     for index, width in enumerate(widths):

@@ -1,6 +1,7 @@
 """What a metric is: how to turn a representation into a point, how to score two points, and declared properties."""
 
 import inspect
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -8,7 +9,8 @@ from typing import Any, Literal
 
 from array_api_compat import array_namespace, is_numpy_namespace, to_device
 
-from akpsim.errors import MisalignedSamples, UndefinedMetric, unknown_name
+from akpsim.errors import AkpsimWarning, MisalignedSamples, UndefinedMetric, unknown_name
+from akpsim.metrics.caution import cautions
 from akpsim.metrics.parameter import Parameter as Parameter
 
 Array = Any
@@ -55,6 +57,9 @@ class Metric:
         ``"biased"`` or ``"debiased"`` if it is the alignment of linear Gram matrices, which has an engine of its own.
     data : str
         ``"activations"`` or ``"outputs"``, whose columns are classes.
+    dimension : callable, optional
+        ``dimension(point)`` is the number of dimensions of the space that a point stands for, for metrics that compare
+        spaces; what chance alone gives them depends on it.
     parameters : mapping
         Keyword arguments of `embed` and `score`.
     """
@@ -75,6 +80,7 @@ class Metric:
     cosine: bool = False
     products: Literal["biased", "debiased"] | None = None
     data: Literal["activations", "outputs"] = "activations"
+    dimension: Callable[[Point], int] | None = None
     parameters: Mapping[str, Parameter] = field(default_factory=dict)
 
     def __call__(self, x: Array, y: Array, **parameters: Any) -> float:
@@ -93,6 +99,11 @@ class Metric:
             If it has no value for these, with the reason.
         MisalignedSamples
             If the numbers of samples differ.
+
+        Warns
+        -----
+        AkpsimWarning
+            If counts of samples and dimensions alone make the value large.
         """
         arguments = self.arguments(parameters)
         x, y = self.checked(x), self.checked(y)
@@ -102,7 +113,12 @@ class Metric:
             )
         self.check_widths(x.shape[1], y.shape[1])
         points = [self.point(x, arguments)], [self.point(y, arguments)]
-        return float(self.scores(*points, arguments)[0, 0])
+        value = float(self.scores(*points, arguments)[0, 0])
+        spans = zip(("the first", "the second"), points, strict=True)
+        dimensions = {} if self.dimension is None else {name: self.dimension(point) for name, (point,) in spans}
+        for sentence in cautions(self, x.shape[0], arguments, dimensions):
+            warnings.warn(sentence, AkpsimWarning, stacklevel=2)
+        return value
 
     def arguments(self, given: Mapping[str, Any]) -> dict[str, Any]:
         """Return all parameters, those given checked and the others at their defaults."""
@@ -228,13 +244,14 @@ def inner_products(points: Sequence[Array], others: Sequence[Array]) -> Array:
 
 
 def each_pair(function: Callable[..., float]) -> Callable[..., Array]:
-    """Return a `score` that calls `function` for every pair of points."""
+    """Return a `score` that calls `function` for every pair of points; its attribute `pairwise` says so."""
     import numpy as np
 
     def score(points: Sequence[Point], others: Sequence[Point], **arguments: Any) -> Array:
         return np.asarray([[float(function(p, q, **arguments)) for q in others] for p in points], dtype=np.float64)
 
     score.__signature__ = inspect.signature(function)  # type: ignore[attr-defined]
+    score.pairwise = True  # type: ignore[attr-defined]
     return score
 
 

@@ -13,7 +13,7 @@ from array_api_compat import array_namespace
 from akpsim.errors import UndefinedMetric
 from akpsim.metrics.cka import SAME
 from akpsim.metrics.metric import Array, Invariances, Metric, Parameter, as_numpy, centred, each_pair, precise, unit
-from akpsim.metrics.subspace import basis
+from akpsim.metrics.subspace import basis, narrow
 
 
 def turned(x: Array) -> Array:
@@ -62,6 +62,7 @@ def partly_whitened(x: Array, *, alpha: float) -> Array:
     """Return the representation between whitened (`alpha` 0) and as it is (1), scaled to unit norm."""
     xp = array_namespace(x)
     u, s = basis(x, "shape")
+    u = narrow(u, "shape with alpha = 0") if alpha == 0 else u
     s = s / xp.linalg.vector_norm(s)
     return unit(u * (alpha * s + (1 - alpha) / u.shape[1] ** 0.5), f"shape is undefined: {SAME}")
 
@@ -127,7 +128,8 @@ shape = Metric(
     formula=r"\arccos \frac{\|X_\alpha^\top Y_\alpha\|_*}{\|X_\alpha\|_F \, \|Y_\alpha\|_F}, \quad"
     r" X_\alpha = U \left(\alpha \tfrac{S}{\|S\|} + (1 - \alpha) \tfrac{I}{\sqrt r}\right)",
     source="Williams et al. 2021, NeurIPS, section 2.3",
-    beware="alpha 1 is procrustes, alpha 0 the angle of cca (and invariant to linear maps)",
+    beware="alpha 1 is procrustes, alpha 0 the angle of cca (and invariant to linear maps); below 1, representations "
+    "with about as many independent neurons as samples are close by counts alone",
     smallest=2,
     parameters={"alpha": Parameter(0.5, "from 0 (whitened) to 1 (as it is)", low=0, high=1)},
 )

@@ -28,20 +28,30 @@ def basis(x: Array, name: str, *, centre: bool = True) -> tuple[Array, Array]:
     x = precise(x)
     x = scaled(centred(x) if centre else x)
     u, s, _ = xp.linalg.svd(x, full_matrices=False)
-    rank = int(xp.sum(xp.astype(s > zero * s[0], xp.int64)))
-    if rank == 0 or float(s[0]) == 0:
+    kept = int(xp.sum(xp.astype(s > zero * s[0], xp.int64)))
+    if kept == 0 or float(s[0]) == 0:
         raise UndefinedMetric(f"{name} is undefined: {SAME if centre else 'all responses are zero'}")
-    return u[:, :rank], s[:rank]
+    return u[:, :kept], s[:kept]
 
 
-def narrow(u: Array, name: str) -> Array:
-    """Return a basis, or refuse one that holds every centred response."""
-    if u.shape[1] >= u.shape[0] - 1:
+def narrow(u: Array, name: str, *, centre: bool = True) -> Array:
+    """Return a basis, or refuse one that holds every (centred) response."""
+    if u.shape[1] >= u.shape[0] - centre:
         raise UndefinedMetric(
             f"{name} is undefined: {u.shape[1]} independent neurons span every response to {u.shape[0]} samples, "
             "so that all correlations are 1; take more samples, or svcca with few components"
         )
     return u
+
+
+def rank(u: Array) -> int:
+    """Return the number of columns of a basis."""
+    return int(u.shape[1])
+
+
+def rank_of_first(point: tuple[Array, Array]) -> int:
+    """Return the number of columns of the basis that a point begins with."""
+    return rank(point[0])
 
 
 def canonical_basis(x: Array, *, name: str = "cca") -> Array:
@@ -108,7 +118,7 @@ def weighted_correlation(one: tuple[Array, Array], two: tuple[Array, Array]) -> 
 
 def left_basis(x: Array) -> Array:
     """Return an orthonormal basis of the columns as they are."""
-    return basis(x, "eigenspace_overlap", centre=False)[0]
+    return narrow(basis(x, "eigenspace_overlap", centre=False)[0], "eigenspace_overlap", centre=False)
 
 
 LINEAR: Invariances = frozenset({"translation", "rotation", "permutation", "scaling", "linear"})
@@ -124,6 +134,7 @@ cca = Metric(
     formula=r"\frac{1}{r} \sum_{i=1}^{r} \rho_i, \quad r = \min(\mathrm{rank}\, X_c, \mathrm{rank}\, Y_c)",
     source="Hotelling 1936, Biometrika 28; Raghu et al. 2017, NeurIPS, section 2",
     beware="far above 0 for independent data unless samples far outnumber neurons; see cca_squared for squares",
+    dimension=rank,
 )
 
 cca_squared = Metric(
@@ -137,6 +148,7 @@ cca_squared = Metric(
     formula=r"\frac{1}{r} \sum_{i=1}^{r} \rho_i^2, \quad r = \min(\mathrm{rank}\, X_c, \mathrm{rank}\, Y_c)",
     source="Ramsay, ten Berge, Styan 1984, Psychometrika 49 (Yanai's GCD); Kornblith et al. 2019, ICML, table 1",
     beware="for unequal ranks Yanai divides by the root of their product and eigenspace_overlap by the larger",
+    dimension=rank,
 )
 
 svcca = Metric(
@@ -149,11 +161,14 @@ svcca = Metric(
     range=(0, 1),
     formula=r"\frac{1}{r} \sum_{i=1}^{r} \rho_i\left(X_c V_{:k}, Y_c W_{:l}\right), \quad r = \min(k, l)",
     source="Raghu et al. 2017, NeurIPS, section 2.1",
-    beware="kept variance is of squared singular values; some codes take the sum of singular values",
+    beware="kept variance is of squared singular values; some codes take the sum of singular values; where unequal "
+    "numbers of components are kept, the mean is over the smaller, as in the source, and grows with the larger by "
+    "chance alone: give `components` to compare pairs",
     parameters={
         "variance": Parameter(0.99, "share of the variance that is kept", low=1e-9, high=1),
         "components": Parameter(None, "number of components instead", low=1, whole=True),
     },
+    dimension=rank,
 )
 
 pwcca = Metric(
@@ -169,6 +184,7 @@ pwcca = Metric(
     source="Morcos, Raghu, Bengio 2018, NeurIPS, section 3",
     beware="not symmetric: weights come from the first; a rotation of its neurons changes them",
     symmetric=False,
+    dimension=rank_of_first,
 )
 
 eigenspace_overlap = Metric(
@@ -183,6 +199,7 @@ eigenspace_overlap = Metric(
     source="May, Zhang, Dao, Ré 2019, NeurIPS, section 3",
     beware="columns are not centred, and the larger rank divides: see cca_squared",
     smallest=2,
+    dimension=rank,
 )
 
 
@@ -210,6 +227,7 @@ linear_regression = Metric(
     source="Kornblith et al. 2019, ICML, table 1",
     beware="not symmetric: the second predicts the first; in sample it grows with the second's rank: see ridge_cv",
     symmetric=False,
+    dimension=rank_of_first,
 )
 
 

@@ -5,17 +5,15 @@ dictionary, and what it needs it reads from the run folder, which all machines m
 """
 
 import contextlib
-import logging
 import secrets
 import threading
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import torch
 
-import akpsim
+from akpsim.cluster import connected, version
 from akpsim.errors import ClusterError, StoreError
 from akpsim.families.training.member import train_member
 from akpsim.families.training.prepared import Prepared
@@ -24,10 +22,13 @@ from akpsim.progress import Progress
 from akpsim.store import open_member
 from akpsim.study import Member, Study
 
-WAIT = 60
-"""Seconds to wait for a scheduler; its workers may come when a queue lets them."""
 REPORT = 0.5
 """Seconds between two reports of a member's progress."""
+SETTINGS = {
+    "distributed__scheduler__allowed_failures": 0,  # `train_on_cluster` tries again, knowing what it does
+    "distributed__scheduler__worker_saturation": 1.0,  # a worker holds one member, so that its death costs one
+}
+"""Of dask, for workers on this machine."""
 
 
 def train_on_cluster(
@@ -49,7 +50,7 @@ def train_on_cluster(
     path = share(prepared, out)
     text = study.model_dump_json()
     epochs = sum(member.family.epochs or study.training.epochs for member in missing)
-    with connected(workers, scheduler) as client, Progress("epochs", total=epochs, show=show) as progress:
+    with connected(workers, scheduler, **SETTINGS) as client, Progress("epochs", total=epochs, show=show) as progress:
         pool = Pool(client, (text, str(out.resolve()), None if path is None else str(path)), Watch(progress, missing))
         for name in pool.train([member.name for member in missing], failures):
             dead = pool.train([name], failures)
@@ -157,49 +158,6 @@ def train_one(
     return {"reason": None, "stop": None}
 
 
-@contextlib.contextmanager
-def connected(workers: int | None, scheduler: str | None) -> Iterator[Any]:
-    """Give a client of a local cluster of some workers, or of a scheduler that runs already."""
-    try:
-        from distributed import Client
-    except ImportError:
-        raise ClusterError(
-            "workers need dask.distributed: pip install 'akpsim[cluster]', or leave out --workers and --scheduler"
-        ) from None
-    with contextlib.ExitStack() as stack:
-        address = stack.enter_context(local_cluster(workers or 1)) if scheduler is None else scheduler
-        try:
-            client = stack.enter_context(Client(address, timeout=WAIT, set_as_default=False))
-        except (OSError, ValueError, TimeoutError) as error:
-            raise ClusterError(f"no scheduler answers at {scheduler}: {error}") from None
-        yield client
-
-
-@contextlib.contextmanager
-def local_cluster(workers: int) -> Iterator[Any]:
-    """Give a cluster of processes on this machine, one thread each, that nobody outside it can reach."""
-    import dask
-    from distributed import LocalCluster
-
-    settings = {
-        "distributed.scheduler.allowed-failures": 0,  # `train_on_cluster` tries again, knowing what it does
-        "distributed.scheduler.worker-saturation": 1.0,  # a worker holds one member, so that its death costs one
-    }
-    with (
-        dask.config.set(settings),
-        LocalCluster(
-            n_workers=workers,
-            threads_per_worker=1,
-            processes=True,
-            host="127.0.0.1",
-            dashboard_address=None,
-            memory_limit=0,
-            silence_logs=logging.CRITICAL,
-        ) as cluster,
-    ):
-        yield cluster
-
-
 def versions() -> tuple[str, str]:
     """Return the versions that the bits of a member depend on."""
-    return f"akpsim {akpsim.__version__}", f"torch {torch.__version__}"
+    return version(), f"torch {torch.__version__}"

@@ -5,8 +5,8 @@ from pathlib import Path
 
 import torch
 
-from akpsim.checks import at_least
-from akpsim.errors import AkpsimError, ClusterError, InvalidStudy, StoreError
+from akpsim.cluster import one_place
+from akpsim.errors import AkpsimError, InvalidStudy, StoreError
 from akpsim.families.perturbations import PERTURBATIONS
 from akpsim.families.perturbations.perturbation import Active
 from akpsim.families.training.estimate import Size, room_for, size_of
@@ -77,10 +77,7 @@ def train_family(
     MemberFailed
         If members failed: their names and reasons; the others are complete.
     """
-    if workers is not None and scheduler is not None:
-        raise ClusterError("`workers` starts a cluster and `scheduler` uses one that runs: give one of the two")
-    if workers is not None:
-        at_least(workers, "workers", 1)
+    one_place(workers, scheduler)
     out = Path(out) if out is not None else Path("runs") / study.name
     check_is_run(out)
     members = list(study.design())

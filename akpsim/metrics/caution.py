@@ -1,0 +1,57 @@
+r"""What a value must not be read without: how much of it chance alone gives, from counts.
+
+Spaces of k and l dimensions among the :math:`m = n - 1` of all centred responses to n samples share at least
+:math:`k + l - m` of them, whatever the responses are.  Of two unrelated spaces, turned at random, the mean squared
+canonical correlation over the smaller is :math:`\max(k, l) / m`: where representations keep unequal numbers of
+dimensions, those that keep many look more alike to everything.  Of k neighbours, unrelated representations share
+:math:`k / m` on average.
+"""
+
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from akpsim.metrics.metric import Metric
+
+
+def cautions(metric: "Metric", n: int, arguments: Mapping[str, Any], dimensions: Mapping[str, int]) -> list[str]:
+    """Return sentences that belong beside values of a metric; none if counts say nothing against them.
+
+    Parameters
+    ----------
+    metric : Metric
+        Which metric.
+    n : int
+        Number of samples.
+    arguments : mapping
+        All parameters of the metric.
+    dimensions : mapping
+        Of the space that each representation's point spans, by name; empty for metrics that compare no spaces.
+    """
+    found = []
+    most = n - 1 if "translation" in metric.invariant_to else n
+    if 2 * (k := arguments.get("k", 0)) > n - 1:
+        found.append(
+            f"{metric.name}: {k} neighbours of {n - 1} other samples: unrelated representations share "
+            f"{k / (n - 1):.0%} of them; take more samples or a smaller `k`"
+        )
+    if len(dimensions) < 2:
+        return found
+    ordered = sorted(dimensions, key=lambda name: dimensions[name])
+    fewest, second, largest = (ordered[place] for place in (0, -2, -1))
+    both = dimensions[second] + dimensions[largest]
+    if both > most:
+        found.append(
+            f"{metric.name}: {dimensions[second]} dimensions of {second} and {dimensions[largest]} of {largest} are "
+            f"more than the {most} that {n} samples have, so that {both - most} coincide whatever the responses are; "
+            "take more samples or fewer components"
+        )
+    if "components" in arguments and len(dimensions) > 2 and dimensions[fewest] < dimensions[largest]:
+        low, high = (f"{dimensions[name] / most:.2g}" for name in (ordered[1], largest))
+        chance = high if low == high else f"{low} to {high}"
+        found.append(
+            f"{metric.name}: {dimensions[fewest]} ({fewest}) to {dimensions[largest]} ({largest}) components are kept; "
+            f"unrelated representations have a mean squared correlation of about {chance}, the more the more are kept, "
+            f"so values of different pairs do not compare; give `components`, at most {dimensions[fewest]}"
+        )
+    return found

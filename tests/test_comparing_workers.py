@@ -1,0 +1,143 @@
+"""The same numbers in this process, on one worker, on two, and within a memory cap."""
+
+import gc
+import tracemalloc
+
+import numpy as np
+import pytest
+import xarray as xr
+
+import akpsim
+from akpsim.cluster import connected, each
+from akpsim.comparing.align import align
+from akpsim.comparing.engine import linear_products
+from akpsim.comparing.points import by_points
+from akpsim.errors import AkpsimError, ClusterError, UndefinedMetric
+
+METRICS = ["cka", "cka_rbf", "procrustes", "linear_regression"]
+
+
+def arrays(count=9, n=48, width=12):
+    rng = np.random.default_rng(0)
+    shared = rng.normal(size=(n, width))
+    made = [shared + rng.normal(size=(n, width)) for _ in range(count)]
+    if count > 5:
+        made[3] = np.ones((n, width))
+        made[5] = made[5] * 1e-200  # no square of it is a number
+    return made
+
+
+@pytest.fixture(scope="module")
+def addresses():
+    """Two schedulers that run already: one with one worker, one with two."""
+    with connected(1, None) as one, connected(2, None) as two:
+        yield one.scheduler.address, two.scheduler.address
+
+
+@pytest.mark.parametrize("metric", METRICS)
+def test_any_number_of_workers_gives_the_same_bits_and_those_of_one_process_to_rounding(addresses, metric):
+    xs = arrays()
+    here = akpsim.compare(xs, metric=metric)
+    one, two = (akpsim.compare(xs, metric=metric, scheduler=address) for address in addresses)
+    assert one.to_numpy().tobytes() == two.to_numpy().tobytes()
+    np.testing.assert_allclose(one, here, rtol=0, atol=1e-12)
+    assert np.isnan(one[3]).all()
+    assert one.attrs["undefined"] == two.attrs["undefined"] == here.attrs["undefined"]
+
+
+@pytest.mark.parametrize("way", ["gram", "feature"])
+def test_both_ways_of_the_engine_are_split_among_workers(addresses, way):
+    aligned = align(arrays())
+    here, reasons = linear_products(aligned, way=way)
+    with connected(None, addresses[1]) as client:
+        there, same = linear_products(aligned, way=way, client=client)
+    np.testing.assert_allclose(there.inner("debiased"), here.inner("debiased"), rtol=1e-12, atol=1e-12)
+    assert reasons == same
+
+
+def test_permutations_and_halves_are_the_same_on_workers(addresses):
+    xs = arrays(count=4)
+    here = akpsim.significance(xs, permutations=9, resamples=6)
+    xr.testing.assert_allclose(here, akpsim.significance(xs, permutations=9, resamples=6, scheduler=addresses[1]))
+
+
+def test_members_of_a_store_are_read_by_the_workers(addresses, tmp_path, monkeypatch):
+    import dask.array as da
+
+    xs = np.stack(arrays())
+    np.save(tmp_path / "xs.npy", xs)
+    lazy = xr.DataArray(da.from_array(np.load(tmp_path / "xs.npy", mmap_mode="r"), chunks=(1, 48, 12)))
+    lazy = lazy.rename(dict(zip(lazy.dims, ("member", "sample", "neuron"), strict=True)))
+    lazy = lazy.assign_coords(member=[str(index) for index in range(9)])
+    found = akpsim.compare(lazy, scheduler=addresses[0])
+    np.testing.assert_allclose(found, akpsim.compare(xs), atol=1e-12)
+
+
+def test_workers_are_started_when_a_number_is_given():
+    xs = arrays(count=3)
+    np.testing.assert_allclose(akpsim.compare(xs, workers=1), akpsim.compare(xs), atol=1e-12)
+
+
+def threads(task, _):
+    from threadpoolctl import threadpool_info
+
+    np.ones((2, 2)) @ np.ones((2, 2))
+    return max(pool["num_threads"] for pool in threadpool_info())
+
+
+def fail(task):
+    raise UndefinedMetric(f"task {task} has no value")
+
+
+def test_a_task_uses_one_thread_and_its_error_comes_back_as_it_is(addresses):
+    with connected(None, addresses[1]) as client:
+        assert list(each(threads, [0, 1], None, client=client)) == [1, 1]
+        with pytest.raises(UndefinedMetric, match="task 1 has no value"):
+            list(each(fail, [1], client=client))
+
+
+def test_workers_of_another_version_are_refused(addresses, monkeypatch):
+    monkeypatch.setattr("akpsim.cluster.version", lambda: "akpsim 0")
+    with pytest.raises(ClusterError, match=r"a worker has akpsim .*, this process has akpsim 0: install the same"):
+        akpsim.compare(arrays(), scheduler=addresses[0])
+
+
+def test_mistakes_about_workers_are_one_sentence(monkeypatch):
+    monkeypatch.setattr("akpsim.cluster.WAIT", 1)
+    xs = arrays(count=2)
+    with pytest.raises(ClusterError, match="give one of the two"):
+        akpsim.compare(xs, workers=2, scheduler="tcp://127.0.0.1:1")
+    with pytest.raises(AkpsimError, match="`workers` must be a whole number of at least 1, got 0"):
+        akpsim.compare(xs, workers=0)
+    with pytest.raises(ClusterError, match=r"no scheduler answers at tcp://127\.0\.0\.1:1"):
+        akpsim.compare(xs, scheduler="tcp://127.0.0.1:1")
+    with pytest.raises(AkpsimError, match="`memory` is of one process; with workers, these hold all points of rsa"):
+        by_points(akpsim.METRICS["rsa"], align(xs), {}, memory=1000, client=object())
+
+
+@pytest.mark.parametrize("metric", ["cka_rbf", "procrustes", "soft_match", "svcca"])
+def test_a_memory_cap_holds_for_every_metric_and_changes_no_value(metric):
+    xs = [x for index, x in enumerate(arrays(count=24, n=128, width=6)) if index not in (3, 5)]
+    more = {"components": 4} if metric == "svcca" else {}
+    whole = akpsim.compare(xs, metric=metric, **more)
+    size = 8 * 128 * (128 if metric == "cka_rbf" else 6)
+    cap = 30 * size  # of 22 points, and what making one takes
+    gc.collect()
+    tracemalloc.start()
+    found = akpsim.compare(xs, metric=metric, memory=cap, **more)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    np.testing.assert_allclose(found, whole, atol=1e-12)
+    assert found.attrs == whole.attrs
+    if metric == "cka_rbf":  # of the others, points are small beside what Python itself takes
+        assert peak < cap + 200_000
+
+
+def test_too_little_memory_is_refused_with_what_is_needed():
+    xs = arrays(count=3, n=100)
+    with pytest.raises(AkpsimError, match=r"`memory` must be at least (\d+) bytes for cka_rbf .*, got 1000") as refused:
+        akpsim.compare(xs, metric="cka_rbf", memory=1000)
+    enough = int(str(refused.value).split("at least ")[1].split(" ")[0])
+    akpsim.compare(xs, metric="cka_rbf", memory=int(1.05 * enough))
+    with pytest.raises(AkpsimError, match="`memory` must be at least"):
+        akpsim.significance(xs, metric="cka", permutations=9, memory=500_000)
