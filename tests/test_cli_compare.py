@@ -28,7 +28,7 @@ def run(tmp_path):
     rng = np.random.default_rng(0)
     for member in study.design():
         attrs = dict.fromkeys(MEMBER_COORDINATES, 0.5)
-        attrs |= {"family": member.family.name, "stress": member.family.stress, "dose": member.family.dose}
+        attrs |= {"family": member.family.name, "stress": member.family.stress, "dose": member.family.dose or 0.0}
         attrs |= {"seed": member.seed, "optimizer": "sgd", "initializer": "zeros"}
         with atomic(tmp_path / "made" / "members" / f"{member.name}.nc") as path:
             writer = MemberWriter(path, attrs)

@@ -1,7 +1,4 @@
-"""The same numbers in this process, on one worker, on two, and within a memory cap."""
-
-import gc
-import tracemalloc
+"""The same numbers in this process, on one worker, and on two."""
 
 import numpy as np
 import pytest
@@ -113,31 +110,3 @@ def test_mistakes_about_workers_are_one_sentence(monkeypatch):
         akpsim.compare(xs, scheduler="tcp://127.0.0.1:1")
     with pytest.raises(AkpsimError, match="`memory` is of one process; with workers, these hold all points of rsa"):
         by_points(akpsim.METRICS["rsa"], align(xs), {}, memory=1000, client=object())
-
-
-@pytest.mark.parametrize("metric", ["cka_rbf", "procrustes", "soft_match", "svcca"])
-def test_a_memory_cap_holds_for_every_metric_and_changes_no_value(metric):
-    xs = [x for index, x in enumerate(arrays(count=24, n=128, width=6)) if index not in (3, 5)]
-    more = {"components": 4} if metric == "svcca" else {}
-    whole = akpsim.compare(xs, metric=metric, **more)
-    size = 8 * 128 * (128 if metric == "cka_rbf" else 6)
-    cap = 30 * size  # of 22 points, and what making one takes
-    gc.collect()
-    tracemalloc.start()
-    found = akpsim.compare(xs, metric=metric, memory=cap, **more)
-    peak = tracemalloc.get_traced_memory()[1]
-    tracemalloc.stop()
-    np.testing.assert_allclose(found, whole, atol=1e-12)
-    assert found.attrs == whole.attrs
-    if metric == "cka_rbf":  # of the others, points are small beside what Python itself takes
-        assert peak < cap + 200_000
-
-
-def test_too_little_memory_is_refused_with_what_is_needed():
-    xs = arrays(count=3, n=100)
-    with pytest.raises(AkpsimError, match=r"`memory` must be at least (\d+) bytes for cka_rbf .*, got 1000") as refused:
-        akpsim.compare(xs, metric="cka_rbf", memory=1000)
-    enough = int(str(refused.value).split("at least ")[1].split(" ")[0])
-    akpsim.compare(xs, metric="cka_rbf", memory=int(1.05 * enough))
-    with pytest.raises(AkpsimError, match="`memory` must be at least"):
-        akpsim.significance(xs, metric="cka", permutations=9, memory=500_000)
