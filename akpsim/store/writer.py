@@ -1,6 +1,6 @@
 """Write one member's file."""
 
-from collections.abc import Sequence
+from collections.abc import Container, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -69,9 +69,10 @@ class MemberWriter:
             create(place, "activation", np.float32, axes, self.compression, chunksizes=chunk, fill_value=False)
         self.layers[group]["activation"][index] = values
 
-    def read(self, index: int) -> dict[str, np.ndarray]:
-        """Return what was written at the epoch ``epochs[index]``, by layer."""
-        return {place.layer: np.ma.getdata(place["activation"][index]) for place in self.layers.values()}
+    def read(self, index: int, *, without: Container[str] = ()) -> dict[str, np.ndarray]:
+        """Return what was written at the epoch ``epochs[index]``, by layer, without some layers."""
+        places = [place for place in self.layers.values() if place.layer not in without]
+        return {place.layer: np.ma.getdata(place["activation"][index]) for place in places}
 
     def finish(self, attrs: dict[str, Any]) -> None:
         """Add what is known only at the end, mark the file complete, close and seal it."""

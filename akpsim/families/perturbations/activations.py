@@ -34,8 +34,8 @@ def swap(
 
 
 def layers_named(network: nn.Module, patterns: Sequence[str] | str) -> dict[str, Dense]:
-    """Return the dense layers whose names match the patterns."""
-    dense = {name: module for name, module in network.named_modules() if isinstance(module, Dense)}
+    """Return the dense layers whose names match the patterns, also where the head stands on a trunk that trains."""
+    dense = {name.rpartition(".")[2]: m for name, m in network.named_modules() if isinstance(m, Dense)}
     wanted = [patterns] if isinstance(patterns, str) else list(patterns)
     for pattern in wanted:
         if not any(fnmatchcase(name, pattern) for name in dense):

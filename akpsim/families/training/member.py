@@ -174,6 +174,8 @@ class Work:
 
     def train(self, writer: MemberWriter, checkpoints: Checkpoints) -> Iterator[int]:
         """Train epoch by epoch, writing representations as they come."""
+        for layer, values in self.prepared.trunk_activations.items():
+            writer.activation(layer, 0, values, epochs=(0,), samples=self.prepared.parts["probe"].ids)
         done = self.resume(writer, checkpoints)
         if done is None:
             done = 0
@@ -194,7 +196,9 @@ class Work:
             self.keep_weights(epoch, checkpoints)
             if epoch < self.epochs and checkpoints.due(epoch):
                 captured = {
-                    e: writer.read(i) for i, e in enumerate(self.captured) if e <= epoch and e not in checkpoints.kept
+                    e: writer.read(i, without=self.prepared.trunk_activations)
+                    for i, e in enumerate(self.captured)
+                    if e <= epoch and e not in checkpoints.kept
                 }
                 checkpoints.save(epoch, *state_of(self), captured)
             yield epoch
@@ -264,9 +268,7 @@ class Work:
 
     def finish(self, writer: MemberWriter) -> None:
         """Write the tables and the accuracy on the test images, and mark the file complete."""
-        probe, test = self.prepared.parts["probe"], self.prepared.parts["test"]
-        for layer, values in self.prepared.trunk_activations.items():
-            writer.activation(layer, 0, values, epochs=(0,), samples=probe.ids)
+        test = self.prepared.parts["test"]
         history = dict(zip(HISTORY, np.array(self.history).T, strict=True))
         writer.table("history", "epoch", {"epoch": np.arange(self.epochs + 1), **history})
         writer.table("audit", "event", self.audit.table())
