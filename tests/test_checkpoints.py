@@ -114,6 +114,17 @@ def test_a_trunk_that_trains_with_dropout_resumes_bit_for_bit_whatever_the_globa
     assert_same(tmp_path / "whole" / "members" / "f-0.nc", tmp_path / "run" / "members" / "f-0.nc")
 
 
+def test_layers_of_a_frozen_trunk_are_there_after_a_restart(tmp_path):
+    network = {"network__backbone": "small_cnn", "network__weights": "random"}
+    study = study_of(**network, training__epochs=2, capture__epochs=[1, -1], capture__layers=["conv*", "dense_1"])
+    train(study, tmp_path / "whole")
+    train(study, tmp_path / "run", stop=2)
+    assert train(study, tmp_path / "run") == [1, 2]
+    assert_same(tmp_path / "whole" / "members" / "f-0.nc", tmp_path / "run" / "members" / "f-0.nc")
+    with netCDF4.Dataset(tmp_path / "run" / "members" / "f-0.nc") as file:
+        assert list(file["activations"].groups) == ["conv1", "conv2", "conv3", "dense_1"]
+
+
 def test_a_damaged_or_foreign_checkpoint_is_not_used(tmp_path):
     study = study_of()
     train(study, tmp_path / "run", stop=3)
