@@ -3,6 +3,9 @@ r"""Levenberg and Marquardt's method for many small problems at once.
 Each problem has a cost, its gradient :math:`g` and its Gauss-Newton curvature :math:`H`; the step solves
 :math:`(H + \lambda \, \mathrm{diag} H) \, \delta = -g`.  Every problem has a :math:`\lambda` of its own, and leaves the
 batch when its step no longer promises anything.
+
+The logarithm of a rate on its way to zero hardly matters any more: its curvature vanishes, and undamped it would take
+the whole of every step.  No diagonal is therefore taken as less than a share of the largest.
 """
 
 from collections.abc import Callable
@@ -17,6 +20,9 @@ Evaluate = Callable[[Array, Array], tuple[Array, Array, Array]]
 
 CRAWL = 10.0
 """A step that gains less than so many tolerances ends a problem: it creeps along a direction that hardly matters."""
+
+LEAST_DAMPED = 1e-2
+"""Share of the largest curvature below which damping takes no parameter's own."""
 
 LONGEST_STEP = 2.0
 """In log parameters: no rate changes by more than a factor of seven in one step."""
@@ -104,9 +110,10 @@ def minimise(
 def _step(gradient: Array, curvature: Array, damping: Array, fixed: Array) -> tuple[Array, Array]:
     """Return the damped step, shortened if long, and the decrease it promises."""
     diagonal = np.einsum("kpp->kp", curvature)
-    floor = 1e-12 * diagonal.max(axis=1, keepdims=True) + 1e-300
+    largest = diagonal.max(axis=1, keepdims=True) + 1e-300
     damped = curvature.copy()
-    np.einsum("kpp->kp", damped)[...] += damping[:, None] * np.maximum(diagonal, floor) + floor
+    np.einsum("kpp->kp", damped)[...] += damping[:, None] * np.maximum(diagonal, LEAST_DAMPED * largest)
+    np.einsum("kpp->kp", damped)[...] += 1e-12 * largest
     if fixed.any():
         gradient = np.where(fixed, 0.0, gradient)
         damped = np.where(fixed[:, :, None] | fixed[:, None, :], 0.0, damped)
