@@ -11,6 +11,7 @@ from .comparing import significance as significance
 from .comparing import similarity_pairs as similarity_pairs
 from .curves import training_curves as training_curves
 from .dynamics import FORMS as FORMS
+from .dynamics import NULLS as NULLS
 from .dynamics import bootstrap_lotka_volterra as bootstrap_lotka_volterra
 from .dynamics import cluster_neurons as cluster_neurons
 from .dynamics import feature_map as feature_map

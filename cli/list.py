@@ -46,8 +46,14 @@ def presets() -> dict[str, str]:
     return {name: text.splitlines()[0].lstrip("# ") for name, text in texts().items()}
 
 
+def models() -> dict[str, str]:
+    """Return the models of dynamics: forms that `fit-lv --model` fits, and one-step nulls they are judged against."""
+    kinds = {"form": akpsim.FORMS, "null": akpsim.NULLS}
+    return {entry.name: f"{kind}: {entry.summary}" for kind, entries in kinds.items() for entry in entries.values()}
+
+
 LISTS: dict[str, Callable[[], dict[str, str]]] = {
-    function.__name__: function for function in (metrics, perturbations, datasets, ordinations, presets)
+    function.__name__: function for function in (metrics, perturbations, datasets, ordinations, models, presets)
 }
 
 
@@ -56,7 +62,7 @@ def list_entries(
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
     verbose: Annotated[bool, typer.Option("--verbose", help="Metrics: formula, source, arguments and more.")] = False,
 ) -> None:
-    """List what there is, with a line about each: metrics, perturbations, datasets, ordinations, presets.
+    """List what there is, with a line about each: metrics, perturbations, datasets, ordinations, models, presets.
 
     Examples:
 

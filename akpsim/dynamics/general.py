@@ -1,6 +1,5 @@
-"""Fit any form of dynamics to one trajectory of any number of populations: equation 4, competition, generalized."""
+"""Fit any form of dynamics to trajectories of any number of populations: equation 4, competition, generalized."""
 
-import json
 from typing import Any
 
 import numpy as np
@@ -11,15 +10,16 @@ from scipy.stats import norm
 from akpsim.checks import at_least
 from akpsim.dynamics.candidates import embedded
 from akpsim.dynamics.fitting import Fit, fit_system
-from akpsim.dynamics.forms import FORMS
+from akpsim.dynamics.forms import FORMS, Array
 from akpsim.dynamics.goodness import r_squared
 from akpsim.dynamics.identifiability import Identifiability, fisher
-from akpsim.dynamics.judging import judge, raise_first
+from akpsim.dynamics.judging import Finding, judge, raise_first
+from akpsim.dynamics.lotka_volterra import label
 from akpsim.dynamics.noise import NOISES, log_likelihood
 from akpsim.dynamics.problem import Problem
 from akpsim.dynamics.starts import Start
 from akpsim.dynamics.trajectory import LEAST_POINTS, as_trajectories, check_unbounded, check_values
-from akpsim.errors import InsufficientTrajectory, InvalidTrajectory
+from akpsim.errors import AkpsimError, InsufficientTrajectory, InvalidTrajectory
 from akpsim.store import provenance
 
 SIMPLER = {"competitive": ("logistic",), "generalized": ("exponential", "competitive")}
@@ -37,7 +37,7 @@ def fit_dynamics(
     strict: bool = True,
     seed: int | np.random.Generator | None = 0,
 ) -> xr.Dataset:
-    """Fit a form of dynamics by name to one trajectory.
+    """Fit a form of dynamics by name to one trajectory, or to many at once.
 
     Parameters
     ----------
@@ -46,7 +46,7 @@ def fit_dynamics(
         is the prey; `akpsim.fit_lotka_volterra` chooses).
     time : array, shape (time,), or None
         Increasing; None takes the coordinate of a DataArray.
-    populations : array or DataArray, (time, population)
+    populations : array or DataArray, (time, population) or (trajectory, time, population)
         Positive; shares are allowed for forms with a limit.
     noise : {"lognormal", "natural", "poisson"}
         Least squares in logs, on the natural scale, or counts.
@@ -55,7 +55,8 @@ def fit_dynamics(
     level : float
         Coverage of the intervals, normal in log rates (in rates, where their sign is free).
     strict : bool
-        Whether a fit that means nothing raises, or comes back with the reason in ``attrs["warnings"]``.
+        Whether a single trajectory whose fit means nothing raises, or comes back with the reason in
+        ``attrs["warnings"]``.  Many never raise for one: their reasons are in ``problem``.
     seed : int or Generator
         Scatters the starts.
 
@@ -64,7 +65,7 @@ def fit_dynamics(
     Dataset
         ``value``, ``value_lower``, ``value_upper`` (rate; sign included), ``growth`` (population), ``interaction``
         (population, by), ``initial`` (population), ``fitted`` (time, population), ``sse``, ``log_likelihood``, ``r2``,
-        ``condition``, ``n``.
+        ``condition``, ``n``, ``problem`` and ``refused`` (whether that is an error and not only a warning).
 
     Raises
     ------
@@ -73,69 +74,85 @@ def fit_dynamics(
     DivergedFit, MultipleOptima, AtBound, NotIdentifiable
         If `strict`.
     """
-    form, kind = FORMS[model], NOISES[noise]
+    form = FORMS[model]
     given = as_trajectories(time, populations)
     at_least(starts, "starts", 1)
-    if not given.single:
-        raise InvalidTrajectory("one trajectory at a time: select one by .isel(member=0)")
+    if not 0 < level < 1:
+        raise AkpsimError(f"`level` must lie between 0 and 1, got {level:g}")
     species = given.values.shape[-1]
     if form.species not in (None, species):
         raise InvalidTrajectory(f"{model} has {form.species} populations, got {species}")
     if model in ("lotka_volterra", "exponential"):
         check_unbounded(given.attrs)
-    check_values(given.values[0], given.names, zero=kind.allows_zero)
-    if len(given.time) < LEAST_POINTS:
-        raise InsufficientTrajectory(f"a fit needs at least {LEAST_POINTS} points in time, got {len(given.time)}")
+
+    def refuse(values: Array) -> None:
+        check_values(values, given.names, noise=noise)
+        if len(values) < LEAST_POINTS:
+            raise InsufficientTrajectory(f"a fit needs at least {LEAST_POINTS} points in time, got {len(values)}")
+
+    reasons = given.reasons(refuse)
+    if given.single and reasons[0] is not None:
+        raise reasons[0]
+    usable = np.array([reason is None for reason in reasons])
     rng = np.random.default_rng(seed)
-    length = np.array([len(given.time)])
-
-    def fitted(name: str) -> Fit:
-        warm: list[Start] = [embedded(fitted(simpler), name) for simpler in SIMPLER.get(name, ())]
-        problem = Problem(FORMS[name].system(species), kind, given.time, given.values, length)
-        return fit_system(problem, starts=starts, warm=warm, rng=rng, polish=name == model)
-
-    fit = fitted(model)
-    information = fisher(fit)
-    findings = judge(fit, information, starts=starts)[0]
-    if strict:
-        raise_first(findings)
-    return _table(fit, information, level).assign_coords(
-        time=given.time, population=given.population, by=given.population
-    ).assign_attrs(
+    parts: list[xr.Dataset] = []
+    findings: dict[int, list[Finding]] = {row: [reason] for row, reason in enumerate(reasons) if reason is not None}
+    for length in np.unique(given.length[usable]) if usable.any() else [len(given.time)]:
+        rows = np.flatnonzero(usable & (given.length == length))
+        fit = _fitted(model, given.time[:length], given.values[rows, :length], noise=noise, starts=starts, rng=rng)
+        information = fisher(fit)
+        findings |= dict(zip(rows.tolist(), judge(fit, information, starts=starts), strict=True))
+        if given.single and strict:
+            raise_first(findings[0])
+        coords = {"trajectory": rows, "time": given.time[:length], "population": given.population}
+        parts.append(_table(fit, information, level).assign_coords(coords | {"by": given.population}))
+    found = label(parts, given, findings=[findings[row] for row in range(len(usable))])
+    return found.assign_attrs(
         {"result": "dynamics", "model": model, "noise": noise, "level": level}
         | provenance(starts=starts, seed=seed if isinstance(seed, int) else None)
-        | {"warnings": json.dumps([f"{type(f).__name__}: {f}" for f in findings])}
-    )  # fmt: skip
+    )
+
+
+def _fitted(
+    name: str, time: Array, values: Array, *, noise: str, starts: int, rng: np.random.Generator, last: bool = True
+) -> Fit:
+    """Fit a form, starting from the optima of those that it contains as well; only the last is worth polishing."""
+    species, length = values.shape[2], np.full(len(values), len(time))
+    warm: list[Start] = [
+        embedded(_fitted(simpler, time, values, noise=noise, starts=starts, rng=rng, last=False), name)
+        for simpler in SIMPLER.get(name, ())
+    ]
+    problem = Problem(FORMS[name].system(species), NOISES[noise], time, values, length)
+    return fit_system(problem, starts=starts, warm=warm, rng=rng, polish=None if last else False)
 
 
 def _table(fit: Fit, information: Identifiability, level: float) -> xr.Dataset:
-    system, problem = fit.problem.system, fit.problem
-    values = fit.values[0]
-    growth, interaction = system.matrices(fit.values)
+    system, problem, values = fit.problem.system, fit.problem, fit.values
+    growth, interaction = system.matrices(values)
     signed = system.signs != 0
-    sd = information.sd[0, : len(values)]
+    sd = information.sd[:, : values.shape[1]]
     z = norm.ppf((1 + level) / 2)
-    unit = np.abs(values) if signed.all() else np.where(signed, np.abs(values), problem.unit[0])
     with np.errstate(over="ignore", invalid="ignore"):
         ends = [
-            np.where(signed, system.signs * np.abs(values) * np.exp(side * z * sd), values + side * z * sd * unit)
-            for side in (-1, 1)
+            np.where(signed, values * np.exp(side * z * sd), values + side * z * sd * problem.unit) for side in (-1, 1)
         ]
-    return xr.Dataset(
-        {
-            "value": ("rate", values),
-            "value_lower": ("rate", np.minimum(*ends)),
-            "value_upper": ("rate", np.maximum(*ends)),
-            "growth": ("population", growth[:, 0]),
-            "interaction": (("population", "by"), interaction[:, :, 0]),
-            "initial": ("population", fit.initial[0]),
-            "fitted": (("time", "population"), fit.fitted[0]),
-            "observed": (("time", "population"), problem.populations[0]),
-            "sse": ((), fit.sum_of_squares[0]),
-            "log_likelihood": ((), log_likelihood(problem.noise, fit.sum_of_squares, problem.populations)[0]),
-            "r2": ((), r_squared(problem.populations, fit.fitted)[0]),
-            "condition": ((), information.condition[0]),
-            "n": ((), problem.populations[0].size),
-        },
-        coords={"rate": list(system.names)},
-    )
+    table = {
+        "value": ("rate", values),
+        "value_lower": ("rate", np.minimum(*ends)),
+        "value_upper": ("rate", np.maximum(*ends)),
+        "growth": ("population", growth.T),
+        "interaction": (("population", "by"), np.moveaxis(interaction, -1, 0)),
+        "initial": ("population", fit.initial),
+        "fitted": (("time", "population"), fit.fitted),
+        "sse": ((), fit.sum_of_squares),
+        "log_likelihood": ((), log_likelihood(problem.noise, fit.sum_of_squares, problem.populations)),
+        "r2": ((), r_squared(problem.populations, fit.fitted)),
+        "condition": ((), information.condition),
+        "n": ((), problem.length * system.species),
+        "converged": ((), fit.converged.astype(np.int8)),
+    }
+    variables = {
+        name: (("trajectory", *([dims] if isinstance(dims, str) else dims)), array)
+        for name, (dims, array) in table.items()
+    }
+    return xr.Dataset(variables, coords={"rate": list(system.names)})

@@ -30,10 +30,10 @@ def judge(fit: Fit, information: Identifiability, *, starts: int) -> list[list[F
 
 
 def raise_first(findings: list[Finding]) -> None:
-    """Raise the first finding that is an error."""
+    """Raise the first finding that is an error, with how to see the numbers nevertheless."""
     for finding in findings:
         if isinstance(finding, AkpsimError):
-            raise finding
+            raise type(finding)(f"{finding}; strict=False returns the numbers all the same")
 
 
 def residuals_of(fit: Fit) -> Array:
@@ -62,7 +62,7 @@ def _optima(fit: Fit, row: int, starts: int) -> list[Finding]:
         return [
             MultipleOptima(
                 f"the best of {costs.size} starts stands alone: its cost is {costs[0]:.6g}, the next {costs[1]:.6g}, "
-                f"more than {AGREEMENT:g} apart; raise `starts`, or pass strict=False to look at it"
+                f"more than {AGREEMENT:g} apart; more starts may find it again"
             )
         ]
     worse = int((~close).sum())
@@ -76,12 +76,7 @@ def _bounds(fit: Fit, row: int) -> list[Finding]:
     said = f"{' and '.join(names)} went to zero, the edge of what is allowed"
     if fit.problem.system.names != ("a", "b", "c", "d"):
         return [DoubtfulFit(said)]
-    return [
-        AtBound(
-            f"{said}: the data show no cycle of prey and predator; see akpsim.interaction_test, or pass strict=False "
-            "for the numbers"
-        )
-    ]
+    return [AtBound(f"{said}: the data show no cycle of prey and predator")]
 
 
 def _identifiable(fit: Fit, information: Identifiability, row: int) -> list[Finding]:
@@ -93,7 +88,7 @@ def _identifiable(fit: Fit, information: Identifiability, row: int) -> list[Find
             why = f"the information matrix has condition {condition:.3g}, at most {CONDITION_LIMIT:g} is allowed"
         else:
             why = f"log {names[wide[0]]} has a standard deviation of {sd[wide[0]]:.3g}, at most {SD_LIMIT:g} is allowed"
-        return [NotIdentifiable(f"the data do not determine the rates: {why}; pass strict=False for the numbers")]
+        return [NotIdentifiable(f"the data do not determine the rates: {why}")]
     if condition > CONDITION_WARNING:
         return [DoubtfulFit(f"the rates are weakly determined: the information matrix has condition {condition:.3g}")]
     return []

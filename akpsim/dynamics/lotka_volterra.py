@@ -142,7 +142,7 @@ def fit_lotka_volterra(
         part = part.assign(order_advantage=("trajectory", ordered.rival))
         part = part.assign_coords(moment=np.linspace(0, 1, part.sizes["moment"]))
         parts.append(part.assign_coords(trajectory=rows, time=given.time[:length], population=given.population))
-    found = _label(parts, given, findings=[findings[row] for row in range(len(usable))])
+    found = label(parts, given, findings=[findings[row] for row in range(len(usable))])
     return found.assign_attrs(
         {"result": "lotka_volterra", "interval": interval, "level": level, "noise": noise}
         | provenance(prey=prey, starts=starts, initial=initial, seed=seed if isinstance(seed, int) else None)
@@ -156,10 +156,9 @@ def check_all(given: Trajectories, *, noise: str) -> list[AkpsimError | None]:
             f"Lotka-Volterra has two populations, got {given.values.shape[-1]}: choose two, or use akpsim.fit_dynamics"
         )
     check_unbounded(given.attrs)
-    zero = NOISES[noise].allows_zero
 
     def refuse(values: Array) -> None:
-        check_values(values, given.names, zero=zero)
+        check_values(values, given.names, noise=noise)
         check_sufficient(values)
 
     return given.reasons(refuse)
@@ -206,15 +205,15 @@ def fit_orders(
     return Ordered(end(first.where(swapped, second)), swapped, difference)
 
 
-def _label(parts: list[xr.Dataset], given: Trajectories, *, findings: list[list[Finding]]) -> xr.Dataset:
+def label(parts: list[xr.Dataset], given: Trajectories, *, findings: list[list[Finding]]) -> xr.Dataset:
     """Put fitted trajectories in their places among all, name everything, and drop the axis of a single one."""
     fitted = xr.concat(parts, dim="trajectory", join="outer", coords="minimal", compat="override")
     whole = fitted.reindex(trajectory=np.arange(len(findings)), time=given.time)
     said = [[f"{type(finding).__name__}: {finding}" for finding in these] for these in findings]
-    swapped = whole["swapped"].values
-    names = ["" if np.isnan(swap) else given.names[int(swap)] for swap in swapped]
-    whole = whole.drop_vars("swapped").assign(
-        prey=("trajectory", names),
+    if "swapped" in whole:
+        names = ["" if np.isnan(swap) else given.names[int(swap)] for swap in whole["swapped"].values]
+        whole = whole.drop_vars("swapped").assign(prey=("trajectory", names))
+    whole = whole.assign(
         problem=("trajectory", ["; ".join(these) for these in said]),
         refused=("trajectory", [any(isinstance(f, AkpsimError) for f in these) for these in findings]),
         observed=(("trajectory", "time", "population"), given.values),

@@ -27,7 +27,7 @@ class Noise:
     """A kind of noise.
 
     `residual` gives (residual, slope in the log state, share of the cost) from (observed, log state);
-    `least` is the smallest value that may be observed, and `known_scale` says that no variance is estimated.
+    `known_scale` says that no variance is estimated, and `allows_zero` that zero may be observed.
     """
 
     name: str
@@ -59,8 +59,8 @@ NOISES: Registry[Noise] = Registry(
     "noise",
     [
         Noise("lognormal", "constant relative error; least squares in logs", _lognormal),
-        Noise("natural", "constant absolute error; least squares on the natural scale", _natural),
-        Noise("poisson", "counts", _poisson, known_scale=True, allows_zero=True),
+        Noise("natural", "constant absolute error; least squares on the natural scale", _natural, allows_zero=True),
+        Noise("poisson", "counts; by their deviance", _poisson, known_scale=True, allows_zero=True),
     ],
 )
 

@@ -62,12 +62,13 @@ def summarise(
         if intervals is not None:
             table[f"{name}_lower"] = ("trajectory", intervals[:, index, 0])
             table[f"{name}_upper"] = ("trajectory", intervals[:, index, 1])
+    # A rate that went to zero leaves no cycle, and no rest point either.
+    cycling = np.where(fit.at_bound.any(axis=1, keepdims=True), np.nan, logs)
     for name, function in DERIVED.items():
         with np.errstate(invalid="ignore", divide="ignore"):
-            value, gradient = _log_gradient(function, logs)
+            value, gradient = _log_gradient(function, cycling)
             sd = np.sqrt(_quadratic(gradient, covariance))
-        # A rate that went to zero leaves no cycle, and no rest point either.
-        add(name, np.where(fit.at_bound.any(axis=1), np.nan, value), sd)
+        add(name, value, sd)
     prey, predator = fit.initial.T
     table["invariant"] = ("trajectory", invariant(*np.abs(fit.values).T, prey=prey, predator=predator))
     return xr.Dataset(table | _quality(fit, information, swapped))

@@ -1,4 +1,4 @@
-"""Read a trajectory from a table: one column of times, one a population."""
+"""Read trajectories: from a table with one column of times and one a population, or as they were saved."""
 
 import csv
 from collections.abc import Sequence
@@ -8,12 +8,13 @@ import numpy as np
 import xarray as xr
 
 from akpsim.errors import InvalidData, StoreError, unknown_name
+from akpsim.store import open_result
 
 TIMES = ("time", "t", "year", "epoch", "step", "update")
 
 
 def read_trajectory(path: Path | str, *, columns: Sequence[str] | None = None) -> xr.DataArray:
-    """Read populations over time from a CSV file with a header.
+    """Read populations over time from a CSV file with a header, or from what `akpsim.save` made of populations.
 
     Parameters
     ----------
@@ -25,6 +26,7 @@ def read_trajectory(path: Path | str, *, columns: Sequence[str] | None = None) -
     Returns
     -------
     DataArray (time, population)
+        With ``member`` first where many were saved.
 
     Raises
     ------
@@ -32,6 +34,8 @@ def read_trajectory(path: Path | str, *, columns: Sequence[str] | None = None) -
         If there is no header, a row is of another length, or a value is no number; with its line.
     """
     path = Path(path)
+    if path.suffix.lower() == ".nc":
+        return _saved(path, columns)
     try:
         with path.open(newline="", encoding="utf-8-sig") as file:
             rows = [row for row in csv.reader(line for line in file if not line.startswith("#")) if row]
@@ -45,9 +49,7 @@ def read_trajectory(path: Path | str, *, columns: Sequence[str] | None = None) -
     numbers = np.array([_numbers(path, line, row, len(header)) for line, row in enumerate(rows[1:], start=2)])
     when = next((index for index, name in enumerate(header) if name.lower() in TIMES), 0)
     names = [name for index, name in enumerate(header) if index != when]
-    for name in columns or ():
-        if name not in names:
-            raise unknown_name(f"population in {path}", name, names)
+    _check_columns(path, columns, names)
     chosen = list(columns) if columns else names
     return xr.DataArray(
         numbers[:, [header.index(name) for name in chosen]],
@@ -56,6 +58,22 @@ def read_trajectory(path: Path | str, *, columns: Sequence[str] | None = None) -
         name="populations",
         attrs={"source": str(path), "unit": "as in the table", "time_name": header[when]},
     )
+
+
+def _check_columns(path: Path, columns: Sequence[str] | None, names: Sequence[str]) -> None:
+    for name in columns or ():
+        if name not in names:
+            raise unknown_name(f"population in {path}", name, names)
+
+
+def _saved(path: Path, columns: Sequence[str] | None) -> xr.DataArray:
+    saved = open_result(path)
+    if "populations" not in saved or not {"time", "population"} <= set(saved["populations"].dims):
+        raise InvalidData(f"{path} holds no populations over time: save what akpsim.populations returns")
+    found = saved["populations"]
+    _check_columns(path, columns, [str(name) for name in found.population.values])
+    found = found.sel(population=list(columns)) if columns else found
+    return found.assign_attrs({"unit": "as in the table"} | found.attrs | {"source": str(path)})
 
 
 def _numbers(path: Path, line: int, row: list[str], width: int) -> list[float]:

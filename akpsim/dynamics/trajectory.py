@@ -12,6 +12,7 @@ from numpy.typing import ArrayLike
 from scipy.optimize import isotonic_regression
 
 from akpsim.dynamics.forms import Array
+from akpsim.dynamics.noise import NOISES
 from akpsim.errors import AkpsimError, InsufficientTrajectory, InvalidTrajectory, unknown_name
 
 LEAST_POINTS = 12
@@ -123,7 +124,7 @@ def _check_time(time: Array) -> None:
         raise InvalidTrajectory(f"`time` must increase, got {time[index]:g} after {time[index - 1]:g} at index {index}")
 
 
-def check_values(values: Float[Array, "time population"], names: Sequence[str], *, zero: bool = False) -> None:
+def check_values(values: Float[Array, "time population"], names: Sequence[str], *, noise: str = "lognormal") -> None:
     """Refuse populations that are not positive and finite, constant, or say the same thing twice.
 
     Parameters
@@ -132,8 +133,8 @@ def check_values(values: Float[Array, "time population"], names: Sequence[str], 
         One trajectory.
     names : sequence of str
         Names of the populations.
-    zero : bool
-        Whether zero may occur, as it may among counts.
+    noise : str
+        What is fitted by: zero may occur where it has a likelihood, and Poisson's takes whole numbers only.
 
     Raises
     ------
@@ -146,10 +147,12 @@ def check_values(values: Float[Array, "time population"], names: Sequence[str], 
     if empty:
         raise InvalidTrajectory(f"population {empty[0]!r} has no values: no neuron belongs to it")
     with np.errstate(invalid="ignore"):
-        bad = ~(np.isfinite(values) & ((values >= 0) if zero else (values > 0)))
+        bad = ~(np.isfinite(values) & ((values >= 0) if NOISES[noise].allows_zero else (values > 0)))
+    allowed = "finite and not negative" if NOISES[noise].allows_zero else "positive and finite"
+    if NOISES[noise].known_scale and not bad.any():
+        bad, allowed = values != np.round(values), f"whole numbers for {noise} noise, which is of counts"
     if bad.any():
         row, column = np.argwhere(bad)[0]
-        allowed = "finite and not negative" if zero else "positive and finite"
         raise InvalidTrajectory(
             f"populations must be {allowed}, got {values[row, column]:g} at time index {row} of {names[column]!r}"
         )
@@ -208,5 +211,5 @@ def check_unbounded(attrs: dict[Hashable, Any]) -> None:
     if attrs.get("bounded"):
         raise InvalidTrajectory(
             f"{attrs.get('definition', 'this population')} is a share of neurons, bounded by one: Lotka-Volterra does "
-            "not apply; fit the form 'logistic' or 'generalized' by akpsim.fit_dynamics"
+            "not apply; the models logistic and generalized do"
         )

@@ -86,38 +86,43 @@ def plot_members(table: xr.Dataset, *, by: str | None = None, axes: Any = None) 
         As `akpsim.fit_members` returns it.
     by : str, optional
         Coordinate that colours the members; by default the one that the table is summarised by.
-    axes : array of six Axes, optional
-        Where to draw; a new figure if not given.
+    axes : array of Axes, optional
+        One more than there are parameters; where to draw; a new figure if not given.
 
     Returns
     -------
-    array of six Axes
-        Five parameters on logarithmic axes, members whose fit was refused as crosses; then how often each model was
-        chosen.
+    array of Axes
+        One a parameter, logarithmic for prey and predator, members whose fit was refused as crosses; then how often
+        each model was chosen.
     """
+    names = table.attrs["parameters"].split()
     if axes is None:
         import matplotlib.pyplot as plt
 
-        axes = plt.subplots(2, 3, figsize=(11, 6), layout="constrained")[1].ravel()
+        rows = -(-(len(names) + 1) // COLUMNS)
+        axes = plt.subplots(rows, COLUMNS, figsize=(11, 3 * rows), layout="constrained")[1].ravel()
     by = by or str(table.attrs["by"])
     labels = table[by].values.astype(str)
     colour = colours(dict.fromkeys(labels))
     refused = table.refused.values.astype(bool)
     own = by == table.attrs["by"]
-    for ax, name in zip(axes, ("a", "b", "c", "d", "period"), strict=False):
+    positive = table.attrs["model"] == "lotka_volterra"
+    for ax, name in zip(axes, names, strict=False):
         for place, group in enumerate(colour):
             inside = labels == group
             for mask, marker in ((inside & ~refused, "o"), (inside & refused, "x")):
-                shown = mask & (table[name].values > 0) & np.isfinite(table[name].values)
+                shown = mask & np.isfinite(table[name].values) & ((table[name].values > 0) | (not positive))
                 spread = place + np.linspace(-0.15, 0.15, len(labels))[shown]
                 ax.scatter(spread, table[name].values[shown], s=16, color=colour[group], marker=marker, alpha=0.6)
             if own:
                 _mean(ax, table, name, group, place)
         ax.set_xticks(range(len(colour)), list(colour), rotation=20, fontsize=7)
         ax.set(title=name)
-        if np.any(table[name].values > 0):
+        if positive and np.any(table[name].values > 0):
             ax.set_yscale("log")
-    _chosen(axes[5], table, labels, colour)
+    _chosen(axes[len(names)], table, labels, colour)
+    for ax in axes[len(names) + 1 :]:
+        ax.set_axis_off()
     axes[0].set_ylabel("o fitted, x refused")
     return np.asarray(axes)
 
