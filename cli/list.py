@@ -48,8 +48,8 @@ def presets() -> dict[str, str]:
 
 def models() -> dict[str, str]:
     """Return the models of dynamics: forms that `fit-lv --model` fits, and one-step nulls they are judged against."""
-    kinds = {"form": akpsim.FORMS, "null": akpsim.NULLS}
-    return {entry.name: f"{kind}: {entry.summary}" for kind, entries in kinds.items() for entry in entries.values()}
+    forms = {entry.name: f"form: {entry.summary}" for entry in akpsim.FORMS.values()}
+    return forms | {entry.name: f"null: {entry.summary}" for entry in akpsim.NULLS.values()}
 
 
 LISTS: dict[str, Callable[[], dict[str, str]]] = {

@@ -64,10 +64,12 @@ def test_three_species_are_fitted_by_the_generalized_system(cli, tmp_path):
     np.savetxt(table, columns, delimiter=",", header="time,x,y,z", comments="")
     code, out, _ = cli("fit-lv", table, "--species", 3, "--starts", 1, "-o", tmp_path / "fit.nc")
     assert code == 0
-    assert "generalized Lotka-Volterra of 3 populations, n = 60" in out
+    assert "generalized of 3 populations, n = 60" in out
     code, _, err = cli("fit-lv", table)
     assert code == 1
-    assert err.strip() == ("akpsim: --species 2 needs 2 populations, the table has 3 (x, y, z): choose with --columns")
+    assert err.strip() == (
+        "akpsim: --species 2 needs 2 populations, the table has 3 (x, y, z): choose with --columns, or --species 3"
+    )
 
 
 def test_a_run_gives_a_table_and_reasons(cli, tiny_run, tmp_path):
@@ -90,7 +92,7 @@ def test_a_run_gives_a_table_and_reasons(cli, tiny_run, tmp_path):
 def test_a_users_error_is_one_sentence(cli, tiny_run, tmp_path):
     code, _, err = cli("fit-lv", tiny_run.path, "--member", "nobody", "-o", tmp_path / "fit.nc")
     assert code == 1
-    assert err.startswith("akpsim: 'nobody' is no member of ")
+    assert err.startswith("akpsim: unknown member 'nobody': There are: baseline-0, baseline-1, noisy-0")
     short = tmp_path / "short.csv"
     short.write_text("time,x,y\n" + "\n".join(f"{t},{t + 1},{2 + t % 3}" for t in range(8)))
     code, _, err = cli("fit-lv", short)

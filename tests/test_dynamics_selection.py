@@ -203,3 +203,15 @@ def test_size_of_the_interaction_test(capsys):
         print(f"\ninteraction test without interaction: p < .05 on {np.mean(p < 0.05):.1%}")  # noqa: T201
     assert np.mean(p < 0.05) < 0.08
     assert np.mean(statistic < 1e-6) == pytest.approx(0.25, abs=0.05)
+
+
+def test_models_with_as_many_parameters_as_data_are_not_chosen():
+    # Two populations at 12 times: 24 logs, generalized has 2 + 4 rates, 2 initial states and a variance; with eleven
+    # it has 11 + 121 + 11 + 1 = 144, and there are 132 logs.
+    time, rng = np.arange(12.0), np.random.default_rng(0)
+    for count, compared in ((2, True), (11, False)):
+        values = np.exp(np.sin(time[:, None] / 2 + np.arange(count)) + 0.05 * rng.normal(size=(12, count)))
+        found = akpsim.select_dynamics(np.arange(12.0), values, forecasts=False, starts=1)
+        assert bool(np.isfinite(found.bic.sel(model="generalized"))) == compared
+        assert bool(np.isfinite(found.aicc.sel(model="generalized"))) == compared
+        assert found.attrs["best"] != "generalized"

@@ -35,8 +35,8 @@ def test_trajectories_and_phase_portrait(fit):
     assert time.lines[0].get_ydata()[0] == pytest.approx(float(fit.W1_0))
     assert len(time.collections) == 4  # points and band of either
     labels = {line.get_label(): line for line in phase.lines}
-    assert labels["prey at rest (a/b)"].get_ydata()[0] == pytest.approx(float(fit.W2_equilibrium))
-    assert labels["predator at rest (c/d)"].get_xdata()[0] == pytest.approx(float(fit.W1_equilibrium))
+    assert labels["hare stands still: lynx = a/b = 19.9"].get_ydata()[0] == pytest.approx(float(fit.W2_equilibrium))
+    assert labels["lynx stands still: hare = c/d = 33.6"].get_xdata()[0] == pytest.approx(float(fit.W1_equilibrium))
     assert phase.get_xlabel() == "hare (prey)"
 
 
@@ -75,8 +75,10 @@ def test_members_by_group_and_population_lines():
     table = akpsim.fit_members(populations, starts=2)
     axes = plot_members(table)
     assert np.asarray(axes[0].collections[0].get_offsets())[:, 1] == pytest.approx(table.a.values[:2])
-    assert axes[5].get_title() == "model chosen"
-    assert [text.get_text() for text in axes[5].get_yticklabels()] == ["lotka_volterra", "no fit"]
+    assert axes[5].get_title() == "model chosen by BIC"
+    assert axes[0].get_title() == "a  (1 without a value)"
+    assert axes[2].get_xlim() == (-0.5, 1.5)
+    assert [text.get_text() for text in axes[5].get_yticklabels()] == ["lotka_volterra", "not judged"]
     ax = plot_populations(populations.assign_attrs(unit="mean |activation|"), by="stress")
     assert ax.get_ylabel() == "mean |activation|"
     assert len(ax.lines) == 6

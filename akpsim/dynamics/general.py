@@ -108,7 +108,8 @@ def fit_dynamics(
         parts.append(_table(fit, information, level).assign_coords(coords | {"by": given.population}))
     found = label(parts, given, findings=[findings[row] for row in range(len(usable))])
     return found.assign_attrs(
-        {"result": "dynamics", "model": model, "noise": noise, "level": level}
+        given.kept
+        | {"result": "dynamics", "model": model, "noise": noise, "level": level}
         | provenance(starts=starts, seed=seed if isinstance(seed, int) else None)
     )
 

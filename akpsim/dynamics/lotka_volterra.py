@@ -144,7 +144,8 @@ def fit_lotka_volterra(
         parts.append(part.assign_coords(trajectory=rows, time=given.time[:length], population=given.population))
     found = label(parts, given, findings=[findings[row] for row in range(len(usable))])
     return found.assign_attrs(
-        {"result": "lotka_volterra", "interval": interval, "level": level, "noise": noise}
+        given.kept
+        | {"result": "lotka_volterra", "interval": interval, "level": level, "noise": noise}
         | provenance(prey=prey, starts=starts, initial=initial, seed=seed if isinstance(seed, int) else None)
     )
 

@@ -108,7 +108,7 @@ def populations(
         neurons=(("member", "population"), sizes),
     ).assign_coords(run.members.set_coords([key for key in MEMBER_COORDINATES if key in run.members]).coords)
     attrs = {"result": "populations", "definition": definition, "unit": UNITS[definition], "layer": layer,
-             "bounded": int(definition == "active_share")}  # fmt: skip
+             "time_name": "update", "bounded": int(definition == "active_share")}  # fmt: skip
     return whole.rename("populations").assign_attrs(
         attrs | provenance(method=method, seed=seed, source=str(run.path), study=run.manifest.get("study"))
     )

@@ -65,7 +65,8 @@ def select_dynamics(
     Returns
     -------
     Dataset
-        Along ``model``: ``aicc``, ``bic``, ``log_likelihood``, ``sse`` (logs), ``parameters``, ``r2``, ``weight``
+        Along ``model``: ``aicc``, ``bic`` (infinite where parameters are as many as data),
+        ``log_likelihood``, ``sse`` (logs), ``parameters``, ``r2``, ``weight``
         (share of exp(-BIC/2)), ``forecast_error`` (root mean square in logs) and ``skill`` against persistence;
         ``n``, ``best``, ``verdict``, ``problem``; attrs ``best`` and ``verdict`` for a single trajectory.
 
@@ -123,11 +124,13 @@ def _criteria(candidates: dict[str, Candidate], values: Float[Array, "batch time
     choice = 2 * np.log([model.orders for model in candidates.values()])
     logs = np.log(values)
     whole = ((logs - logs.mean(axis=1, keepdims=True)) ** 2).sum(axis=(1, 2))
-    bic = -2 * likelihood + k * np.log(number) + choice
+    # A model with hardly fewer parameters than observations fits anything: its criteria say nothing.
+    spare = np.where(number - k - 1 > 0, number - k - 1.0, np.nan)
+    bic = np.where(spare > 0, -2 * likelihood + k * np.log(number) + choice, np.inf)
     with np.errstate(under="ignore"):
         weight = np.exp(-(bic - bic.min(axis=1, keepdims=True, initial=np.inf)) / 2)
     columns = {
-        "aicc": -2 * likelihood + 2 * k + 2 * k * (k + 1) / (number - k - 1) + choice,
+        "aicc": np.nan_to_num(-2 * likelihood + 2 * k + 2 * k * (k + 1) / spare + choice, nan=np.inf),
         "bic": bic,
         "log_likelihood": likelihood,
         "sse": cost,

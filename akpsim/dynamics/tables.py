@@ -43,9 +43,15 @@ def read_trajectory(path: Path | str, *, columns: Sequence[str] | None = None) -
         raise StoreError(f"cannot read {path}: {error.strerror}") from None
     except UnicodeDecodeError:
         raise InvalidData(f"{path} is no text file") from None
+    except csv.Error as error:
+        raise InvalidData(f"{path} is no table: {error}") from None
     if len(rows) < 2 or len(rows[0]) < 2:
         raise InvalidData(f"{path} needs a header and rows: a column of times and one a population")
     header = [name.strip() for name in rows[0]]
+    if all(map(_is_number, header)):
+        raise InvalidData(f"{path}: the first row holds numbers alone: a header with names is missing")
+    if twice := next((name for index, name in enumerate(header) if name in header[:index]), None):
+        raise InvalidData(f"{path}: two columns are named {twice!r}")
     numbers = np.array([_numbers(path, line, row, len(header)) for line, row in enumerate(rows[1:], start=2)])
     when = next((index for index, name in enumerate(header) if name.lower() in TIMES), 0)
     names = [name for index, name in enumerate(header) if index != when]
@@ -56,8 +62,16 @@ def read_trajectory(path: Path | str, *, columns: Sequence[str] | None = None) -
         dims=("time", "population"),
         coords={"time": numbers[:, when], "population": chosen},
         name="populations",
-        attrs={"source": str(path), "unit": "as in the table", "time_name": header[when]},
+        attrs={"source": str(path), "unit": "population (units of the table)", "time_name": header[when]},
     )
+
+
+def _is_number(text: str) -> bool:
+    try:
+        float(text)
+    except ValueError:
+        return False
+    return True
 
 
 def _check_columns(path: Path, columns: Sequence[str] | None, names: Sequence[str]) -> None:
@@ -73,7 +87,7 @@ def _saved(path: Path, columns: Sequence[str] | None) -> xr.DataArray:
     found = saved["populations"]
     _check_columns(path, columns, [str(name) for name in found.population.values])
     found = found.sel(population=list(columns)) if columns else found
-    return found.assign_attrs({"unit": "as in the table"} | found.attrs | {"source": str(path)})
+    return found.assign_attrs({"unit": "population (units of the table)"} | found.attrs | {"source": str(path)})
 
 
 def _numbers(path: Path, line: int, row: list[str], width: int) -> list[float]:

@@ -53,6 +53,11 @@ class Trajectories:
         return found
 
     @property
+    def kept(self) -> dict[Hashable, Any]:
+        """What a fit should still say about what was fitted."""
+        return {key: self.attrs[key] for key in ("unit", "time_name", "definition", "layer") if key in self.attrs}
+
+    @property
     def population(self) -> list[str]:
         """Names of the populations."""
         return list(self.names)

@@ -6,6 +6,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 from matplotlib.axes import Axes
+from matplotlib.ticker import MaxNLocator
 
 from akpsim.plots.axes import PALETTE, axes_or_new, colours
 
@@ -39,12 +40,14 @@ def plot_profiles(profile: xr.Dataset, *, axes: Any = None) -> np.ndarray:
     for ax, name in zip(axes, names, strict=False):
         one = profile.sel(parameter=name)
         ax.plot(one.value, one.deviance, marker=".", color=PALETTE[0])
-        ax.axhline(threshold, color="0.5", linewidth=0.8, linestyle="--")
+        limit = f"{float(profile.attrs['level']):.0%} limit"
+        ax.axhline(threshold, color="0.5", linewidth=0.8, linestyle="--", label=limit)
         if np.isfinite(one.lower) and np.isfinite(one.upper):
-            ax.axvspan(float(one.lower), float(one.upper), color=PALETTE[0], alpha=0.12, linewidth=0)
-        ax.axvline(float(one.best), color=PALETTE[2], linewidth=0.9)
+            ax.axvspan(float(one.lower), float(one.upper), color=PALETTE[0], alpha=0.12, linewidth=0, label="interval")
+        ax.axvline(float(one.best), color=PALETTE[2], linewidth=0.9, label="best fit")
         ax.set(xlabel=name, ylim=(0, 3 * threshold))
     axes[0].set_ylabel("2 x drop in log likelihood")
+    axes[0].legend(frameon=False, fontsize=7)
     return np.asarray(axes)
 
 
@@ -65,10 +68,13 @@ def plot_selection(selection: xr.Dataset, *, ax: Axes | None = None) -> Axes:
     """
     ax = axes_or_new(ax, size=(6.0, 3.6))
     bic = selection.bic.transpose(..., "model").values.reshape(-1, selection.sizes["model"])
-    bic = bic[np.isfinite(bic).all(axis=1)]
+    bic = bic[np.isfinite(bic).any(axis=1)]
+    # A model with too many parameters for some trajectory has an infinite criterion there.
+    compared = np.isfinite(bic).all(axis=0)
+    bic = bic[:, compared]
     above = (bic - bic.min(axis=1, keepdims=True)).mean(axis=0) if len(bic) else np.zeros(bic.shape[1])
     order = np.argsort(-above)
-    names = selection.model.values[order].astype(str)
+    names = selection.model.values[compared][order].astype(str)
     shades = [PALETTE[2] if name == "lotka_volterra" else PALETTE[0] for name in names]
     ax.barh(names, above[order], color=shades)
     ax.set(xlabel=f"BIC above the best (n = {len(bic)} {'trajectory' if len(bic) == 1 else 'trajectories'})")
@@ -104,27 +110,42 @@ def plot_members(table: xr.Dataset, *, by: str | None = None, axes: Any = None) 
     by = by or str(table.attrs["by"])
     labels = table[by].values.astype(str)
     colour = colours(dict.fromkeys(labels))
-    refused = table.refused.values.astype(bool)
-    own = by == table.attrs["by"]
-    positive = table.attrs["model"] == "lotka_volterra"
     for ax, name in zip(axes, names, strict=False):
-        for place, group in enumerate(colour):
-            inside = labels == group
-            for mask, marker in ((inside & ~refused, "o"), (inside & refused, "x")):
-                shown = mask & np.isfinite(table[name].values) & ((table[name].values > 0) | (not positive))
-                spread = place + np.linspace(-0.15, 0.15, len(labels))[shown]
-                ax.scatter(spread, table[name].values[shown], s=16, color=colour[group], marker=marker, alpha=0.6)
-            if own:
+        _strips(ax, table, name, labels=labels, colour=colour)
+        if by == table.attrs["by"]:
+            for place, group in enumerate(colour):
                 _mean(ax, table, name, group, place)
-        ax.set_xticks(range(len(colour)), list(colour), rotation=20, fontsize=7)
-        ax.set(title=name)
-        if positive and np.any(table[name].values > 0):
-            ax.set_yscale("log")
     _chosen(axes[len(names)], table, labels, colour)
     for ax in axes[len(names) + 1 :]:
         ax.set_axis_off()
-    axes[0].set_ylabel("o fitted, x refused")
+    axes[0].set_ylabel("o fitted, x refused, diamond mean")
+    axes[0].figure.suptitle(fill(str(table.attrs["verdict"]), WIDE), fontsize=9)
     return np.asarray(axes)
+
+
+def _strips(ax: Axes, table: xr.Dataset, name: str, *, labels: np.ndarray, colour: dict[str, str]) -> None:
+    """Draw one parameter of all members, side by side in their groups, and say how many cannot be drawn."""
+    positive = table.attrs["model"] == "lotka_volterra"
+    values, refused = table[name].values, table.refused.values.astype(bool)
+    shown = np.isfinite(values) & ((values > 0) | (not positive))
+    for place, group in enumerate(colour):
+        inside = labels == group
+        spread = place + np.linspace(-0.2, 0.15, inside.sum())
+        for refusal, marker in ((False, "o"), (True, "x")):
+            mask = (shown & (refused == refusal))[inside]
+            ax.scatter(
+                spread[mask], values[inside][mask], s=16, color=colour[group], marker=marker, alpha=0.6, clip_on=False
+            )
+    zero, none = int(np.sum(positive & (values == 0))), int(np.sum(~np.isfinite(values)))
+    hidden = ", ".join([f"{zero} at zero"] * bool(zero) + [f"{none} without a value"] * bool(none))
+    ax.set_title(name + (f"  ({hidden})" if hidden else ""), fontsize=9)
+    ax.set_xticks(range(len(colour)), list(colour), rotation=20, fontsize=7)
+    ax.set_xlim(-0.5, len(colour) - 0.5)
+    if not shown.any():
+        ax.set_yticks([])
+        ax.text(0.5, 0.5, "no member has a value", transform=ax.transAxes, ha="center", fontsize=8, color="0.4")
+    elif positive:
+        ax.set_yscale("log")
 
 
 def _mean(ax: Axes, table: xr.Dataset, name: str, group: str, place: int) -> None:
@@ -137,14 +158,16 @@ def _mean(ax: Axes, table: xr.Dataset, name: str, group: str, place: int) -> Non
 
 
 def _chosen(ax: Axes, table: xr.Dataset, labels: np.ndarray, colour: dict[str, str]) -> None:
-    best = np.where(table.best.values == "", "no fit", table.best.values.astype(str))
+    best = np.where(table.best.values == "", "not judged", table.best.values.astype(str))
     names = sorted(set(best.tolist()))
     left = np.zeros(len(names))
     for group in colour:
         counts = np.array([np.sum((best == name) & (labels == group)) for name in names])
         ax.barh(names, counts, left=left, color=colour[group], label=group)
         left += counts
-    ax.set(title="model chosen", xlabel="members")
+    ax.set_title("model chosen by BIC", fontsize=9)
+    ax.set_xlabel("members")
+    ax.xaxis.set_major_locator(MaxNLocator(integer=True))
     ax.legend(frameon=False, fontsize=7)
 
 

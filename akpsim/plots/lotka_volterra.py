@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 from matplotlib.axes import Axes
-from matplotlib.ticker import LogLocator, NullFormatter, ScalarFormatter
+from matplotlib.ticker import LogLocator, MaxNLocator, NullFormatter, ScalarFormatter
 
 from akpsim.errors import AkpsimError
 from akpsim.plots.axes import PALETTE, axes_or_new
@@ -87,6 +87,8 @@ def plot_trajectories(fit: xr.Dataset, *, band: xr.Dataset | None = None, ax: Ax
     ax.set_title("; ".join(part for part in (shown, chosen) if part), fontsize=8)
     ax.set(xlabel=str(fit.attrs.get("time_name", "time")), ylabel=str(fit.attrs.get("unit", "population")))
     _logarithmic(ax, "y")
+    if np.all(fit.time.values == np.round(fit.time.values)):
+        ax.xaxis.set_major_locator(MaxNLocator(integer=True))
     ax.legend(frameon=False, fontsize=8)
     return ax
 
@@ -104,7 +106,8 @@ def plot_phase(fit: xr.Dataset, *, ax: Axes | None = None) -> Axes:
     Returns
     -------
     Axes
-        The prey's nullcline is horizontal at a/b, the predator's vertical at c/d; they cross at rest.
+        The prey stands still on a horizontal line, where the predator is a/b; the predator on a vertical one, where
+        the prey is c/d.  Where they cross both are at rest.
     """
     ax = axes_or_new(ax, size=(4.4, 4.0))
     names = [str(name) for name in fit.population.values]
@@ -113,15 +116,24 @@ def plot_phase(fit: xr.Dataset, *, ax: Axes | None = None) -> Axes:
     observed, course = fit.observed.isel(population=order), _course(fit)[1].isel(population=order)
     ax.plot(*course.values.T, color=PALETTE[0], linewidth=1.4, label="fit")
     ax.scatter(
-        observed[:, 0], observed[:, 1], s=14, c=np.arange(len(observed)), cmap="viridis", zorder=3, label="observed"
+        observed[:, 0],
+        observed[:, 1],
+        s=14,
+        c=np.arange(len(observed)),
+        cmap="viridis",
+        zorder=3,
+        label="observed, dark to bright in time",
     )
     if np.isfinite(fit.W1_equilibrium) and np.isfinite(fit.W2_equilibrium):
-        ax.axhline(float(fit.W2_equilibrium), color="0.5", linewidth=0.9, linestyle="--", label="prey at rest (a/b)")
-        ax.axvline(float(fit.W1_equilibrium), color="0.5", linewidth=0.9, linestyle=":", label="predator at rest (c/d)")
+        prey_size, predator_size = float(fit.W1_equilibrium), float(fit.W2_equilibrium)
+        label = f"{names[order[0]]} stands still: {names[order[1]]} = a/b = {predator_size:.3g}"
+        ax.axhline(predator_size, linestyle="--", label=label, color="0.5", linewidth=0.9)
+        label = f"{names[order[1]]} stands still: {names[order[0]]} = c/d = {prey_size:.3g}"
+        ax.axvline(prey_size, linestyle=":", label=label, color="0.5", linewidth=0.9)
     ax.set(xlabel=f"{names[order[0]]} (prey)", ylabel=f"{names[order[1]]} (predator)")
     for which in "xy":
         _logarithmic(ax, which)
-    ax.legend(frameon=False, fontsize=7)
+    ax.legend(frameon=False, fontsize=7, loc="lower center", bbox_to_anchor=(0.5, 1.0))
     return ax
 
 
