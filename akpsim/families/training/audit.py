@@ -1,6 +1,7 @@
 """The audit of a swap: what it did to the loss, the gradient and the function, on a fixed batch, before and after."""
 
 import math
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -31,11 +32,11 @@ class Audit:
         The member in training.
     probe : Tensor
         Inputs of the probe images; the change of the function is 1 - CKA of the last hidden layer on them.
-    layer : Module
-        The last hidden layer.
+    layer : callable
+        Gives the last hidden layer, which an event may have replaced.
     """
 
-    def __init__(self, training: Training, probe: Tensor, layer: torch.nn.Module) -> None:
+    def __init__(self, training: Training, probe: Tensor, layer: Callable[[], torch.nn.Module]) -> None:
         self.training, self.probe, self.layer = training, probe, layer
         self.rows: list[dict[str, Any]] = []
 
@@ -69,7 +70,7 @@ class Audit:
         parameters = [p for p in network.parameters() if p.requires_grad]
         gradients = torch.autograd.grad(loss, parameters, allow_unused=True, materialize_grads=True)
         hits = (logits.argmax(1) == training.data.labels[:BATCH]).double().mean()
-        with hooked({"layer": self.layer}) as recorder, torch.inference_mode():
+        with hooked({"layer": self.layer()}) as recorder, torch.inference_mode():
             for batch in self.probe.split(BATCH):
                 recorder.new_pass()
                 network(batch)

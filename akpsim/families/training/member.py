@@ -99,8 +99,9 @@ class Work:
             ),
         )
         self.global_stream = GlobalStream(self.stream("batches", 1))
-        self.audit = Audit(self.training, prepared.parts["probe"].inputs, list(self.head.hidden.values())[-1])
-        self.layers = self.captured_layers()
+        last = list(self.head.hidden)[-1]
+        self.audit = Audit(self.training, prepared.parts["probe"].inputs, lambda: self.head.get_submodule(last))
+        _ = self.layers  # names that do not exist are said now
         self.captured = self.captured_moments()
         self.history: list[tuple[float, ...]] = []
         self.summaries = self.new_summaries()
@@ -144,8 +145,9 @@ class Work:
                 moments |= {epoch - 1, epoch - 0.5}
         return tuple(sorted(moments))
 
-    def captured_layers(self) -> dict[str, nn.Module]:
-        """Return the modules to capture; those of a frozen trunk were captured once for all members."""
+    @property
+    def layers(self) -> dict[str, nn.Module]:
+        """The modules to capture, as they are now; those of a frozen trunk were captured once for all members."""
         named = dict(self.head.named_children())
         if self.prepared.trained:
             trunk: nn.Module = self.network.get_submodule("0")
