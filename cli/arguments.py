@@ -20,7 +20,13 @@ Json = Annotated[bool, typer.Option("--json", help="Print JSON for machines inst
 Layer = Annotated[
     str | None, typer.Option(help="A captured layer; by default the last hidden one.", show_default=False)
 ]
-Epoch = Annotated[int, typer.Option(help="A captured epoch from 0 (untrained); negative counts from the last.")]
+Epoch = Annotated[
+    float,
+    typer.Option(
+        help="A captured epoch from 0 (untrained); 2.5 is after the swaps of epoch 3, before its batches; negative "
+        "counts from the last."
+    ),
+]
 
 
 def run_of(sources: list[Path] | None) -> Any:
@@ -32,7 +38,7 @@ def run_of(sources: list[Path] | None) -> Any:
     return None
 
 
-def representations_of(sources: list[Path] | None, *, layer: str | None = None, epoch: int = -1) -> Any:
+def representations_of(sources: list[Path] | None, *, layer: str | None = None, epoch: float = -1) -> Any:
     """Return the representations of a run (the newest if no source is given), or those in feature files."""
     run = run_of(sources)
     return akpsim.read_features(sources or []) if run is None else run.representations(layer=layer, epoch=epoch)

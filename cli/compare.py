@@ -83,11 +83,11 @@ def compare(
     typer.echo(json.dumps(report(path, result, table)) if as_json else text(path, result, table))
 
 
-def _epoch(text: str) -> int:
+def _epoch(text: str) -> float:
     try:
-        return -1 if text == "all" else int(text)
+        return -1 if text == "all" else float(text)
     except ValueError:
-        raise AkpsimError(f"`--epoch` is a whole number or all, got {text!r}") from None
+        raise AkpsimError(f"`--epoch` is a number or all, got {text!r}") from None
 
 
 def _parameters(given: list[str] | None) -> dict[str, Any]:

@@ -1,6 +1,7 @@
 """`akpsim data`: from microscopes' files to images that a family of networks can learn."""
 
 import json
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -21,10 +22,10 @@ def stack(
     source: Annotated[Path, typer.Argument(metavar="IN", help="A stack, or a folder of them, one sub-folder a class.")],
     target: Annotated[Path, typer.Argument(metavar="OUT", help="The folder of images to make.")],
     projection: Annotated[str, typer.Option(help="Over the layers: max, mean, sum or std.")] = "max",
-    percentiles: Annotated[tuple[float, float], typer.Option(help="What becomes black, and full colour.")] = (
-        0.5,
-        99.8,
-    ),
+    percentiles: Annotated[
+        tuple[float, float],
+        typer.Option(help="What becomes black, and full colour: two numbers, with a space.", show_default="0.5 99.8"),
+    ] = (0.5, 99.8),
     contrast: Annotated[
         str, typer.Option(help="Percentiles of each `image`, over `all` images, or the range of the `type` of pixels.")
     ] = "image",
@@ -61,7 +62,8 @@ def stack(
         time=time,
         suffixes=tuple(suffix or ()),
     )
-    rows = stack_folder(source, target, recipe, file_format=file_format, mixed=mixed, show=not as_json)
+    note = partial(typer.echo, err=True)
+    rows = stack_folder(source, target, recipe, file_format=file_format, mixed=mixed, show=not as_json, note=note)
     if as_json:
         typer.echo(json.dumps({"folder": str(target), "images": rows}))
         return
@@ -103,6 +105,8 @@ def verify(
         total = sum(found.counts.values())
         shares = ", ".join(f"{name} {count} ({count / total:.0%})" for name, count in found.counts.items())
         typer.echo(f"{folder}: {total} images: {shares}")
+        if len(found.counts) == 1:
+            typer.echo("one class only: `akpsim train-family` needs at least two sub-folders")
         several = f"{len(found.sizes)} sizes, most often " if len(found.sizes) > 1 else ""
         typer.echo(f"size: {several}{next(iter(found.sizes), 'unknown')}")
         typer.echo(f"damaged: {len(found.damaged)}")

@@ -81,7 +81,7 @@ def disperse(
 
 
 def _of_happiness(
-    sources: list[Path] | None, metric: str, layer: str | None, epoch: int, options: dict[str, Any]
+    sources: list[Path] | None, metric: str, layer: str | None, epoch: float, options: dict[str, Any]
 ) -> tuple[Any, Path, list[str]]:
     """Return the effect of happiness beyond the readout, where it goes and what is said."""
     run = run_of(sources)

@@ -29,7 +29,7 @@ Permutations = Annotated[int, typer.Option(help="Random relabelings; all of them
 Seed = Annotated[int, typer.Option(help="Seed of the permutations.")]
 
 
-def distances_of(sources: list[Path] | None, *, metric: str, layer: str | None, epoch: int) -> tuple[Any, Any]:
+def distances_of(sources: list[Path] | None, *, metric: str, layer: str | None, epoch: float) -> tuple[Any, Any]:
     """Return distances between members without undefined ones, and the run they come from or None."""
     saved = _saved(sources)
     if saved is not None:
@@ -38,7 +38,7 @@ def distances_of(sources: list[Path] | None, *, metric: str, layer: str | None, 
     return without_undefined(akpsim.as_distance(akpsim.compare(representations, metric=metric))), run_of(sources)
 
 
-def distances_of_layers(sources: list[Path] | None, *, metric: str, epoch: int) -> tuple[dict[str, Any], Any]:
+def distances_of_layers(sources: list[Path] | None, *, metric: str, epoch: float) -> tuple[dict[str, Any], Any]:
     """Return the distances at every layer of a run between members that have a value at all of them, and the run."""
     run = run_of(sources)
     if run is None:

@@ -174,7 +174,7 @@ def test_arguments_of_a_metric_are_given_and_recorded(files, tmp_path):
 
 def test_mistakes_in_options_are_one_sentence(files, run):
     one_sentence(invoke(*files, "--layer", "all"), "`--layer all` is of a run; name a run folder")
-    one_sentence(invoke(run, "--epoch", "last"), "`--epoch` is a whole number or all, got 'last'")
+    one_sentence(invoke(run, "--epoch", "last"), "`--epoch` is a number or all, got 'last'")
     one_sentence(invoke(run, "--epoch", "2"), "was not captured; there are: 0, 3")
     one_sentence(invoke(run, "--by", "familly"), "unknown coordinate of member 'familly': did you mean 'family'?")
     one_sentence(invoke(run, "--memory", "lots"), "`memory` is a size such as 2GiB or 500MB, got 'lots'")

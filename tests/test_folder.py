@@ -134,6 +134,8 @@ def test_one_class_no_class_or_no_folder_is_refused(tmp_path):
     assert fault(tmp_path, lambda folder: None) == (
         "ROOT has no sub-folder; put the images of each class into a sub-folder named for it"
     )
+    sheet = fault(tmp_path, lambda folder: picture(folder / "contact_sheet.png"))  # of `akpsim data stack`, no image
+    assert sheet.startswith("ROOT has no sub-folder")
     assert fault(tmp_path, lambda folder: picture(folder / "0.png")).startswith("ROOT has 1 images and no sub-folder")
     assert fault(tmp_path, lambda folder: picture(folder / "a" / "0.png")) == (
         "ROOT holds one class, 'a'; two sub-folders with images are the least"

@@ -144,7 +144,9 @@ def test_files_of_one_channel_each_are_put_together(tmp_path):
     for channel, suffix in enumerate(("_F", "_D")):
         write(tmp_path / "scans" / f"field 1{suffix}.tif", both[channel, 0], "YX")
     write(tmp_path / "scans" / "field 1_R.tif", both[0, 1], "YX")
-    rows = stack_folder(tmp_path / "scans", tmp_path / "out", Recipe(suffixes=("_F", "_D")))
+    said = []
+    rows = stack_folder(tmp_path / "scans", tmp_path / "out", Recipe(suffixes=("_F", "_D")), note=said.append)
+    assert said == [f"left out, as they end in none of _F, _D: 1 files, first {tmp_path / 'scans' / 'field 1_R.tif'}"]
     assert [(row["path"], row["source"]) for row in rows] == [("field 1.png", "field 1_F.tif;field 1_D.tif")]
     expected = image_of(stack_of(both[:, :1]))
     np.testing.assert_array_equal(np.asarray(Image.open(tmp_path / "out" / "field 1.png")), expected)

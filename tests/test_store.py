@@ -73,6 +73,8 @@ def test_the_audit_of_members_with_fewer_events_ends_in_nan(tiny_run):
 
 
 def test_what_was_not_captured_is_said(tiny_run):
+    with pytest.raises(AkpsimError, match=r"epoch -1.5 of baseline-0 was not captured; there are: 0, 1, 3"):
+        tiny_run.representations("dense_1", epoch=-1.5)
     with pytest.raises(AkpsimError, match=r"epoch 2 of baseline-0 was not captured; there are: 0, 1, 3"):
         tiny_run.representations(epoch=2).compute()
     with pytest.raises(AkpsimError, match=r"unknown layer of .* 'dense_3': did you mean 'dense_2'"):
@@ -213,3 +215,8 @@ def test_writing_288_megabytes_holds_no_more_than_50_over_a_batch(compression, t
     command = [sys.executable, "-c", WRITER, tmp_path / "member.nc", compression]
     grown = float(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
     assert grown <= 50, f"{grown:.0f} MB"
+
+
+def test_an_epoch_around_a_swap_is_a_half_on_the_command_line_too(tiny_run, cli):
+    code, _, err = cli("ordinate", tiny_run.path, "--epoch", "1.5")
+    assert (code, "epoch 1.5 of baseline-0 was not captured; there are: 0, 1, 3" in err) == (1, True)

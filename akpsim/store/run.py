@@ -243,12 +243,12 @@ class Run:
         return found.assign_coords(self.members.set_coords(MEMBER_COORDINATES).coords)
 
     def _epoch_index(self, epochs: np.ndarray, epoch: float, member: str) -> int:
-        if epoch < 0 and -epoch <= len(epochs):
+        if epoch < 0 and -epoch <= len(epochs) and epoch == int(epoch):
             return len(epochs) + int(epoch)
         found = np.flatnonzero(epochs == epoch)
         if not found.size:
-            captured = ", ".join(map(str, epochs))
-            raise StoreError(f"epoch {epoch} of {member} was not captured; there are: {captured}")
+            captured = ", ".join(f"{captured:g}" for captured in epochs)
+            raise StoreError(f"epoch {epoch:g} of {member} was not captured; there are: {captured}")
         return int(found[0])
 
 

@@ -8,6 +8,8 @@ import numpy as np
 
 from akpsim.errors import InvalidData
 
+CONTACT_SHEET = "contact_sheet.png"
+"""Its name beside the images, among which it does not count."""
 THUMBNAIL = 112
 """Pixels of the longer side."""
 MARGIN = 6

@@ -6,6 +6,7 @@ from pathlib import Path
 import numpy as np
 
 from akpsim.errors import InvalidData
+from akpsim.families.datasets.contact_sheet import CONTACT_SHEET
 from akpsim.families.datasets.given import PART_NAMES, complete_split, with_class_map
 from akpsim.families.datasets.images import SYNTHETIC_NOTE, Dataset, Images
 from akpsim.families.datasets.options import options_of
@@ -92,7 +93,7 @@ def class_members(root: Path) -> dict[str, list[Path]]:
     folders = [path for path in root.iterdir() if path.is_dir() and not path.name.startswith(".")]
     folders.sort(key=lambda path: path.name)  # paths themselves sort differently on Windows
     if not folders:
-        loose = sum(is_picture(path) for path in root.iterdir())
+        loose = sum(is_picture(path) and path.name != CONTACT_SHEET for path in root.iterdir())
         came = f"{loose} images and no sub-folder" if loose else "no sub-folder"
         raise InvalidData(f"{root} has {came}; put the images of each class into a sub-folder named for it")
     members = {folder.name: sorted(pictures_below(folder), key=Path.as_posix) for folder in folders}

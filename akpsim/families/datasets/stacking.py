@@ -7,7 +7,7 @@ import contextlib
 import csv
 import hashlib
 import shutil
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ import numpy as np
 
 from akpsim.checks import one_of
 from akpsim.errors import InvalidData
-from akpsim.families.datasets.contact_sheet import write_contact_sheet
+from akpsim.families.datasets.contact_sheet import CONTACT_SHEET, write_contact_sheet
 from akpsim.families.datasets.images import SYNTHETIC_NOTE
 from akpsim.families.datasets.microscopy import SUFFIXES, Stack, open_stack
 from akpsim.families.datasets.projection import PROJECTIONS, coloured, colours_for, project, stretched, value_range
@@ -79,6 +79,7 @@ def stack_folder(
     file_format: str = "png",
     mixed: bool = False,
     show: bool = False,
+    note: Callable[[str], object] = lambda line: None,
 ) -> list[dict[str, Any]]:
     """Make an image of every stack below a folder.
 
@@ -92,8 +93,8 @@ def stack_folder(
     file_format : {"png", "tiff"}
     mixed : bool
         Allow stacks whose bit depth or number of channels differ, which a network could learn instead of the class.
-    show : bool
-        Show progress.
+    show, note : bool, callable
+        Show progress; gets a line about files that are left out.
 
     Returns
     -------
@@ -106,6 +107,9 @@ def stack_folder(
     if source.is_dir() and target.resolve().is_relative_to(source.resolve()):
         raise InvalidData(f"{target} lies inside {source}; choose a folder outside of it")
     jobs = jobs_in(source, recipe.suffixes)
+    unused = sorted(set(stacks_in(source)) - {file for job in jobs for file in job.files})
+    if unused:
+        note(f"left out, as they end in none of {', '.join(recipe.suffixes)}: {len(unused)} files, first {unused[0]}")
     recipe = surveyed(jobs, recipe, mixed=mixed)
     rows, images = [], []
     with atomic_folder(target) as folder, Progress("stacks", total=len(jobs), show=show) as progress:
@@ -120,10 +124,10 @@ def stack_folder(
             images.append(path)
             progress.advance(note=job.name)
         write_manifest(folder / "manifest.csv", rows)
-        note = source / SYNTHETIC_NOTE
-        write_contact_sheet(folder / "contact_sheet.png", images, [job.label for job in jobs], synthetic=note.exists())
-        if note.exists():
-            shutil.copyfile(note, folder / SYNTHETIC_NOTE)
+        mark = source / SYNTHETIC_NOTE
+        write_contact_sheet(folder / CONTACT_SHEET, images, [job.label for job in jobs], synthetic=mark.exists())
+        if mark.exists():
+            shutil.copyfile(mark, folder / SYNTHETIC_NOTE)
     return rows
 
 
@@ -131,8 +135,7 @@ def jobs_in(source: Path, suffixes: Sequence[str] = ()) -> list[Job]:
     """Return the images to make of the files below `source`, in the order of their names."""
     if not source.exists():
         raise InvalidData(f"{source} does not exist")
-    files = [source] if source.is_file() else stacks_below(source)
-    if not files:
+    if not (files := stacks_in(source)):
         raise InvalidData(f"{source} holds no stack ({', '.join(SUFFIXES)})")
     root = source if source.is_dir() else source.parent
     if suffixes:
@@ -150,8 +153,10 @@ def jobs_in(source: Path, suffixes: Sequence[str] = ()) -> list[Job]:
     return jobs
 
 
-def stacks_below(folder: Path) -> list[Path]:
-    """Return the stacks below a folder, without hidden ones."""
+def stacks_in(folder: Path) -> list[Path]:
+    """Return the stacks below a folder, without hidden ones, or the one that it is."""
+    if folder.is_file():
+        return [folder]
     found = [path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES and path.is_file()]
     visible = [path for path in found if not any(part.startswith(".") for part in path.relative_to(folder).parts)]
     return sorted(visible, key=Path.as_posix)
@@ -180,9 +185,8 @@ def channel_jobs(files: list[Path], root: Path, suffixes: Sequence[str]) -> list
         raise InvalidData(f"no stack below {root} ends in {' or '.join(suffixes)}, for example {files[0].name}")
     jobs = []
     for name, found in by_name.items():
-        lacking = [suffix for suffix in suffixes if suffix not in found]
-        if lacking:
-            raise InvalidData(f"{root / name}: the channel {lacking[0]!r} is missing")
+        for lacking in (suffix for suffix in suffixes if suffix not in found):
+            raise InvalidData(f"{root / name}: the channel {lacking!r} is missing")
         paths = tuple(found[suffix] for suffix in suffixes)
         jobs.append(Job(paths, label_of(paths[0], root), name))
     return jobs
@@ -202,11 +206,11 @@ def joined(stacks: Sequence[Stack]) -> Stack:
     for stack in stacks:
         if stack.channels != 1:
             raise InvalidData(f"{stack.name} has {stack.channels} channels; a file of one channel is needed")
-        size, came = ((one.layers, one.height, one.width, one.dtype) for one in (first, stack))
+        size, came = ([str(n) for n in (one.layers, one.height, one.width, one.dtype)] for one in (first, stack))
         if size != came:
             raise InvalidData(
                 f"{first.name} and {stack.name} are channels of one image and differ: layers, height, width and type "
-                f"{' x '.join(map(str, size))} against {' x '.join(map(str, came))}"
+                f"{' x '.join(size)} against {' x '.join(came)}"
             )
     return replace(first, channels=len(stacks), plane=lambda c, z: stacks[c].plane(0, z))
 
@@ -229,9 +233,8 @@ def surveyed(jobs: Sequence[Job], recipe: Recipe, *, mixed: bool) -> Recipe:
                 "microscope's setting instead of the class, so say `--mixed` if that is meant"
             )
         if not mixed and kind[2] != first[2]:
-            raise InvalidData(
-                f"{first[0]} has {first[2]} channels, {kind[0]} has {kind[2]}; say `--mixed` if that is meant"
-            )
+            channels = f"{first[0]} has {first[2]} channels, {kind[0]} has {kind[2]}"
+            raise InvalidData(f"{channels}; say `--mixed` if that is meant")
     return recipe
 
 
