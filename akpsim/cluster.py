@@ -2,8 +2,10 @@
 
 import contextlib
 import logging
+import signal
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import CancelledError
+from multiprocessing import resource_tracker
 from typing import Any
 
 import akpsim
@@ -35,13 +37,14 @@ def connected(workers: int | None, scheduler: str | None, **settings: Any) -> It
         If dask.distributed is not installed or no scheduler answers.
     """
     try:
+        import cryptography  # noqa: F401  (dask needs it for keys of a cluster's own)
         from distributed import Client
     except ImportError:
         raise ClusterError(
             "workers need dask.distributed: pip install 'akpsim[cluster]', or leave out --workers and --scheduler"
         ) from None
     with contextlib.ExitStack() as stack:
-        address = stack.enter_context(local_cluster(workers or 1, **settings)) if scheduler is None else scheduler
+        address = scheduler or stack.enter_context(local_cluster(workers or 1, **settings))
         try:
             client = stack.enter_context(Client(address, timeout=WAIT, set_as_default=False))
         except (OSError, ValueError, TimeoutError) as error:
@@ -55,20 +58,35 @@ def local_cluster(workers: int, **settings: Any) -> Iterator[Any]:
     import dask
     from distributed import LocalCluster
 
-    with (
-        dask.config.set(**settings),
-        LocalCluster(
-            n_workers=workers,
-            threads_per_worker=1,
-            processes=True,
-            host="127.0.0.1",
-            dashboard_address=None,
-            scheduler_kwargs={"dashboard_address": "127.0.0.1:0"},  # any free port: there may be other clusters
-            memory_limit=0,
-            silence_logs=logging.CRITICAL,
-        ) as cluster,
-    ):
-        yield cluster
+    with dask.config.set(**settings):
+        with deaf_to_ctrl_c():
+            cluster = LocalCluster(
+                n_workers=workers,
+                threads_per_worker=1,
+                processes=True,
+                host="127.0.0.1",
+                security=True,  # a key of this cluster's own: a port of this machine is open to all its users
+                dashboard_address=None,
+                scheduler_kwargs={"dashboard_address": "127.0.0.1:0"},  # any free port: there may be other clusters
+                memory_limit=0,
+                silence_logs=logging.CRITICAL,
+            )
+        with cluster:
+            yield cluster
+
+
+@contextlib.contextmanager
+def deaf_to_ctrl_c() -> Iterator[None]:
+    """Let threads and processes that start in the body not hear Ctrl-C: it is for this process, which stops them."""
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    resource_tracker.ensure_running()  # otherwise the first process starts it, which makes its thread hear again
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def one_place(workers: int | None, scheduler: str | None) -> None:

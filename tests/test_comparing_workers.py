@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 import xarray as xr
+from distributed import LocalCluster
 
 import akpsim
 from akpsim.cluster import connected, each
@@ -27,8 +28,9 @@ def arrays(count=9, n=48, width=12):
 @pytest.fixture(scope="module")
 def addresses():
     """Two schedulers that run already: one with one worker, one with two."""
-    with connected(1, None) as one, connected(2, None) as two:
-        yield one.scheduler.address, two.scheduler.address
+    where = {"host": "127.0.0.1", "dashboard_address": "127.0.0.1:0", "threads_per_worker": 1}
+    with LocalCluster(n_workers=1, **where) as one, LocalCluster(n_workers=2, **where) as two:
+        yield one.scheduler_address, two.scheduler_address
 
 
 @pytest.mark.parametrize("metric", METRICS)
