@@ -173,6 +173,22 @@ def test_the_loss_swap_is_reported_as_null_and_the_activation_swap_is_not(tmp_pa
     assert cka["activation"] < 0.99
 
 
+def test_noise_that_grows_is_audited_at_its_start_and_at_full_strength_and_is_not_null(tmp_path, cache_folder):
+    growing = {"name": "label_noise", "strength": [[1, 0.0], [3, 0.9], [4, 0.1]]}
+    study = {
+        "members": 1,
+        "network": {"dense": [8]},
+        "training": {"epochs": 4, "batch_size": 256},
+        "families": [{"name": "f", "perturbations": [growing]}],
+    }
+    run = train_family(load_study(study), tmp_path / "run")
+    audit = run.audit.isel(member=0)
+    assert audit.epoch.values.tolist() == [1, 3]
+    assert float(audit.gradient_cosine[0]) == pytest.approx(1)
+    assert float(audit.gradient_cosine[1]) < 0.9
+    assert null_perturbations(run) == []
+
+
 def test_weights_of_another_seed_do_not_move_the_global_generator(tiny_study, tmp_path):
     torch.manual_seed(5)
     before = torch.get_rng_state()

@@ -32,12 +32,9 @@ def plot_audit(audit: xr.Dataset, *, by: str = "family", axes: Any = None) -> np
     array of Axes, shape (3,), or (row, 3) where more than five groups are dealt to rows
         A cosine or a CKA of one, and a ratio of one, mean that the swap changed nothing.
     """
-    groups = [
-        group
-        for group in dict.fromkeys(audit[by].values.tolist())
-        if audit.epoch.sel(member=audit[by] == group).notnull().any()
-    ]
-    rows = in_rows(groups) if axes is None else [groups]
+    groups = list(dict.fromkeys(audit[by].values.tolist()))
+    rows = [row for row in in_rows(groups) if any(has_events(audit, by, group) for group in row)]
+    rows = rows or [groups] if axes is None else [groups]
     if axes is None:
         axes = rows_of_axes(len(rows), 3, size=(3.2, 3.2 if len(rows) == 1 else 2.6), sharex=True, sharey="col")
     axes = np.atleast_2d(axes)
@@ -52,17 +49,23 @@ def plot_audit(audit: xr.Dataset, *, by: str = "family", axes: Any = None) -> np
     return np.asarray(axes[0] if len(axes) == 1 else axes)
 
 
+def has_events(audit: xr.Dataset, by: str, group: str) -> bool:
+    """Tell whether anything happened to the members of a group."""
+    return bool(audit.epoch.sel(member=audit[by].astype(str) == str(group)).notnull().any())
+
+
 def draw_groups(ax: Axes, audit: xr.Dataset, variable: str, *, by: str, groups: Any) -> None:
-    """Draw one panel: a point an event, groups side by side."""
-    for index, (group, colour) in enumerate(colours(groups).items()):
+    """Draw one panel: a point an event, groups side by side, coloured as in the picture of the history."""
+    colour, shown = colours(groups), [str(group) for group in groups if has_events(audit, by, group)]
+    for index, group in enumerate(shown):
         rows = audit.sel(member=audit[by].astype(str) == group)
-        shift = (index - (len(groups) - 1) / 2) * 0.6 / max(1, len(groups))
+        shift = (index - (len(shown) - 1) / 2) * 0.6 / len(shown)
         ax.scatter(
             rows.epoch.values.ravel() + shift,
             rows[variable].values.ravel(),
             s=14,
             alpha=0.7,
-            color=colour,
+            color=colour[group],
             marker=MARKERS[index % len(MARKERS)],
             label=group,
             linewidths=0,

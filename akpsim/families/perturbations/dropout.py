@@ -34,5 +34,9 @@ class Dropout(nn.Module):
 
 
 dropout = Perturbation(
-    "dropout", "weights", drop, "zero random responses of hidden layers in training; dose: the share"
+    "dropout",
+    "weights",
+    drop,
+    "zero random responses of hidden layers in training; dose: the share",
+    audited=False,
 )

@@ -90,6 +90,9 @@ class Perturbation:
         One line for `akpsim list perturbations`, with the unit of its dose.
     dose : callable
         The strengths at its epochs, and its options -> how much it does to a member, as one number.
+    audited : bool
+        False if its events do not show where a network is evaluated, as dropout's: they are neither audited nor
+        captured around.
     """
 
     name: str
@@ -97,12 +100,18 @@ class Perturbation:
     act: Callable[..., Any]
     summary: str
     dose: Callable[..., float] = largest
+    audited: bool = True
 
     @property
     def options(self) -> dict[str, Any]:
         """Options and their defaults; an underscore that keeps a name from being a keyword (`finally_`) is dropped."""
         parameters = inspect.signature(self.act).parameters.values()
         return {p.name.rstrip("_"): p.default for p in parameters if p.kind is p.KEYWORD_ONLY}
+
+    @property
+    def swaps(self) -> bool:
+        """Whether acting is an event after which the network, or its objective, is another."""
+        return self.site in EVENTS and self.audited
 
     def check(self, options: dict[str, Any]) -> None:
         """Refuse options it does not have, and the lack of one without a default."""
@@ -168,6 +177,11 @@ class Active:
         """How much it does to the member, in the unit that the entry's summary names."""
         strengths = [self.spec.schedule.strength_at(epoch) for epoch in self.epochs]
         return float(self.perturbation.dose(strengths, **self.options)) if strengths else 0.0
+
+    @property
+    def telling(self) -> set[int]:
+        """The epochs at which what acts all along is worth an audit: its first, and its first at full strength."""
+        return {self.epochs[0], max(self.epochs, key=self.spec.schedule.strength_at)}
 
     def acts_at(self, epoch: int) -> bool:
         """Say whether it acts in an epoch."""

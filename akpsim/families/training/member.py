@@ -13,7 +13,7 @@ import akpsim
 from akpsim.families.capturing import hooked, layers_matching
 from akpsim.families.networks.head import Head
 from akpsim.families.perturbations import PERTURBATIONS
-from akpsim.families.perturbations.perturbation import EVENTS, STEP_SITES, Active
+from akpsim.families.perturbations.perturbation import STEP_SITES, Active
 from akpsim.families.training.audit import Audit
 from akpsim.families.training.checkpoints import Checkpoints, restore, state_of
 from akpsim.families.training.class_weights import weights_of_classes
@@ -140,7 +140,7 @@ class Work:
         """Return when to capture, in epochs; 2.5 is after the events of epoch 3 and before its batches."""
         moments: set[float] = set(self.study.capture.epochs_of(self.epochs))
         if self.study.capture.around_swaps:
-            events = [active.epochs for active in self.training.perturbations if active.perturbation.site in EVENTS]
+            events = [active.epochs for active in self.training.perturbations if active.perturbation.swaps]
             for epoch in {epoch for epochs in events for epoch in epochs} - {0}:
                 moments |= {epoch - 1, epoch - 0.5}
         return tuple(sorted(moments))
@@ -222,15 +222,15 @@ class Work:
         return epoch
 
     def events(self, epoch: int) -> None:
-        """Let what is scheduled for the start of an epoch happen; audit the swaps, and label noise when it starts."""
+        """Let what is scheduled for the start of an epoch happen; audit swaps, and label noise where it tells most."""
         self.training.labels = self.training.data.labels
         for active in self.training.perturbations:
             if not active.acts_at(epoch):
                 continue
-            site = active.perturbation.site
-            if site in EVENTS or (site == "labels" and active.event == 0):
+            entry = active.perturbation
+            if entry.swaps or (entry.site == "labels" and epoch in active.telling):
                 self.audit.event(active, epoch)
-            elif site == "labels":
+            elif entry.site not in STEP_SITES:
                 self.training.fire(active, epoch)
 
     def rehearse(self) -> None:
