@@ -16,7 +16,7 @@ from .matrices import plain
 Table = Annotated[
     Path | None,
     typer.Argument(
-        metavar="[RUN | TABLE.csv | POPULATIONS.nc]",
+        metavar="RUN | TABLE.csv | POPULATIONS.nc",
         help="A run folder, a table of times and populations, or saved populations. Default: the newest run in ./runs.",
         show_default=False,
     ),
@@ -35,7 +35,7 @@ def fit_lv(
             show_default=False,
         ),
     ] = None,
-    species: Annotated[int, typer.Option(help="Number of populations.")] = 2,
+    species: Annotated[int, typer.Option(min=1, help="Number of populations.")] = 2,
     model: Annotated[
         str | None,
         typer.Option(
@@ -58,7 +58,7 @@ def fit_lv(
     by: Annotated[
         str | None, typer.Option(help="Coordinate that groups members; default: stress.", show_default=False)
     ] = None,
-    seed: Annotated[int, typer.Option(help="Scatters starts.")] = 0,
+    seed: Annotated[int, typer.Option(min=0, help="Scatters starts.")] = 0,
     out: Out = None,
     as_json: Json = False,
 ) -> None:

@@ -1,6 +1,7 @@
 """A table over members: where prey and predators live in a run they are found, with intervals and a verdict."""
 
 import json
+from pathlib import Path
 
 import netCDF4
 import numpy as np
@@ -9,6 +10,7 @@ import xarray as xr
 
 import akpsim
 from akpsim.errors import AkpsimError
+from akpsim.seal import seal
 
 RATES = {"none": {"a": 0.5, "b": 0.4, "c": 0.4, "d": 0.3}, "severe": {"a": 0.9, "b": 0.4, "c": 0.6, "d": 0.3}}
 NOISE = 0.05
@@ -47,6 +49,7 @@ def living_run(tmp_path_factory, cache_folder):
                 weights = np.linspace(0.5, 1.5, inside.sum())
                 values[:, inside] = truth[:, [population]] * weights / weights.mean()
             stored[:] = values
+        seal(run.file(member))
     return run
 
 
@@ -142,6 +145,16 @@ def test_three_clusters_of_a_run_are_fitted_too(living_run, cli, tmp_path):
     assert table.attrs["parameters"] == "growth_1 limit_1 growth_2 limit_2 growth_3 limit_3"
     assert table.sizes["population"] == 3
     assert "lotka_volterra" not in table.model.values
+
+
+def test_the_page_and_the_command_list_every_model(cli):
+    page = (Path(__file__).parents[1] / "docs" / "method-dynamics.md").read_text()
+    listed = json.loads(cli("list", "models", "--json")[1])
+    assert list(listed) == [*akpsim.FORMS, *akpsim.NULLS]
+    for kind, entries in {"form": akpsim.FORMS, "one-step null": akpsim.NULLS}.items():
+        for entry in entries.values():
+            assert f"| `{entry.name}` | {kind} | {entry.summary} |" in page
+            assert listed[entry.name].endswith(entry.summary)
 
 
 def test_options_of_prey_and_predator_belong_to_them(mixture):

@@ -85,6 +85,30 @@ def test_swaps_are_the_times_at_which_something_changed(tiny_run):
     assert json.loads(str(found.swaps.values[2])) == pytest.approx([per_epoch, 2 * per_epoch])
 
 
+def test_the_jump_that_a_swap_makes_is_where_its_time_says(tmp_path, cache_folder):
+    # 15 updates an epoch, a point after each; tanh replaces relu before the batches of epoch 2, after update 15.
+    from akpsim.families import train_family
+
+    swap = {"name": "swap_activation", "at": [2], "order": ["tanh"]}
+    run = train_family(
+        akpsim.load_study(
+            {
+                "name": "swap",
+                "members": 1,
+                "network": {"backbone": "none", "dense": [16]},
+                "training": {"epochs": 3, "batch_size": 64},
+                "capture": {"epochs": [-1], "populations": 45},
+                "families": [{"name": "swapped", "stress": "mild", "perturbations": [swap]}],
+            }
+        ),
+        tmp_path / "run",
+    )
+    found = akpsim.populations(run, count=1).isel(member=0, population=0)
+    jump = int(np.argmax(np.abs(np.diff(np.log(found.values)))))
+    assert [float(found.time[jump]), float(found.time[jump + 1])] == [15, 16]
+    assert akpsim.swap_times(run, run.names[0]) == pytest.approx([15])
+
+
 @pytest.mark.parametrize(
     ("definition", "unit", "bounded"),
     [("active_share", "share of active neurons", 1), ("weight_mass", "sum of weight norms", 0)],

@@ -52,7 +52,8 @@ def period(a: ArrayLike, b: ArrayLike, c: ArrayLike, d: ArrayLike, *, prey: Arra
     a, b, c, d, prey, predator = (np.asarray(v, dtype=float) for v in np.broadcast_arrays(a, b, c, d, prey, predator))
     found = np.full(a.shape, np.nan)
     with np.errstate(invalid="ignore", divide="ignore"):
-        good = np.isfinite(a * b * c * d * prey * predator) & (np.minimum.reduce([a, b, c, d, prey, predator]) > 0)
+        everything = np.array([a, b, c, d, prey, predator])
+        good = np.isfinite(everything).all(axis=0) & (everything > 0).all(axis=0)
     for place in zip(*np.nonzero(good), strict=True) if a.ndim else [()] if good else []:
         found[place] = _period(*(float(v[place]) for v in (a, b, c, d, prey, predator)))
     return found

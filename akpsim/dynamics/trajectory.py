@@ -17,6 +17,9 @@ from akpsim.errors import AkpsimError, InsufficientTrajectory, InvalidTrajectory
 
 LEAST_POINTS = 12
 COLLINEAR = 1 - 1e-6
+LARGEST = 1e100
+"""Beyond this, and below its inverse, products of rates and populations leave what a float can hold."""
+
 TURNING = 1.5
 """A turning point is observed when the best monotone curve leaves so many times the variance that noise explains."""
 
@@ -127,6 +130,9 @@ def _check_time(time: Array) -> None:
     if late.size:
         index = int(late[0]) + 1
         raise InvalidTrajectory(f"`time` must increase, got {time[index]:g} after {time[index - 1]:g} at index {index}")
+    if time.size > 1 and not 1 / LARGEST < np.ptp(time) < LARGEST:
+        raise InvalidTrajectory(f"`time` must span between {1 / LARGEST:g} and {LARGEST:g}, got {np.ptp(time):g}: "
+                                "choose another unit")  # fmt: skip
 
 
 def check_values(values: Float[Array, "time population"], names: Sequence[str], *, noise: str = "lognormal") -> None:
@@ -161,12 +167,20 @@ def check_values(values: Float[Array, "time population"], names: Sequence[str], 
         raise InvalidTrajectory(
             f"populations must be {allowed}, got {values[row, column]:g} at time index {row} of {names[column]!r}"
         )
+    far = (values != 0) & ((values < 1 / LARGEST) | (values > LARGEST))
+    if far.any():
+        row, column = np.argwhere(far)[0]
+        raise InvalidTrajectory(
+            f"populations must lie between {1 / LARGEST:g} and {LARGEST:g}, got {values[row, column]:g} at time index "
+            f"{row} of {names[column]!r}: choose another unit"
+        )
     if len(values) < 3:
         raise InsufficientTrajectory(f"a fit needs at least {LEAST_POINTS} points in time, got {len(values)}")
     flat = np.flatnonzero(np.ptp(values, axis=0) <= 1e-12 * np.abs(values).max(axis=0))
     if flat.size:
         raise InvalidTrajectory(f"population {names[int(flat[0])]!r} is constant: there are no dynamics to fit")
-    correlation = np.corrcoef(values.T) if values.shape[1] > 1 else np.eye(1)
+    # Of parts of the largest, whose squares neither overflow nor vanish.
+    correlation = np.corrcoef((values / values.max(axis=0)).T) if values.shape[1] > 1 else np.eye(1)
     first, second = map(int, np.unravel_index(np.argmax(np.abs(np.triu(correlation, 1))), correlation.shape))
     if first != second and abs(correlation[first, second]) > COLLINEAR:
         raise InvalidTrajectory(
