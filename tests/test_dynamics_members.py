@@ -164,11 +164,11 @@ def test_options_of_prey_and_predator_belong_to_them(mixture):
 
 
 def test_starts_agree_when_a_rate_vanishes():
-    # Two populations that grow to a limit: the predator never decays, and c goes to zero from every start.
-    time = np.arange(100.0)
-    limit = np.stack([1 / (1 + 9 * np.exp(-0.05 * time)), 1 / (1 + 5 * np.exp(-0.06 * time))], axis=1)
-    noisy = limit * np.exp(0.05 * np.random.default_rng(0).normal(size=limit.shape))
-    noisy[:8] *= np.linspace(2, 1, 8)[:, None]  # a turn, or it would not be fitted at all
-    fit = akpsim.fit_lotka_volterra(time, noisy, strict=False)
+    # Two populations that grow to a limit and drop for a while: the predator never decays, and c goes to zero.
+    time = np.arange(0, 580, 4.0)
+    limit = np.stack([2.2 - 2 * np.exp(-time / 150), 2.1 - 2 * np.exp(-time / 170)], axis=1)
+    limit *= np.where((time > 300) & (time < 380), 0.4, 1.0)[:, None]
+    noisy = limit * np.exp(0.03 * np.random.default_rng(0).normal(size=limit.shape))
+    fit = akpsim.fit_lotka_volterra(time, noisy, starts=3, strict=False)
     assert json.loads(fit.attrs["warnings"])[0].startswith("AtBound: c went to zero")
     assert bool(fit.converged)
