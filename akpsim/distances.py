@@ -122,8 +122,8 @@ def groups_of(dist: xr.DataArray, by: str | Sequence[Any] | Any, *, name: str = 
     return labels
 
 
-def made_of(dist: xr.DataArray) -> dict[str, Any]:
-    """Return the attributes of distances that say what they are between: metric, run or files."""
+def made_of(dist: xr.DataArray | xr.Dataset) -> dict[str, Any]:
+    """Return the attributes of distances, or of a result, that say what they are between: metric, run or files."""
     return {name: dist.attrs[name] for name in ("metric", "made_from") if name in dist.attrs}
 
 

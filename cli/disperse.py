@@ -107,7 +107,13 @@ def _of_happiness(
     )
     found = akpsim.disperse_without_readout(raw, projected, by=labels, **options)
     found = found.assign_attrs(by="happiness", rule=happy.attrs["rule"])
-    return found, default_path(run, "dispersion", raw, "happiness"), [rule, *_groups(found)]
+    lines = [rule, *_groups(found)]
+    if raw.attrs.get("cosine"):
+        most = math.sqrt(2) / float(found.mean_distance[0])
+        lines.append(
+            f"without the readout no ratio can exceed {most:.2f}: {metric} of nothing shared is a distance of 1.41"
+        )
+    return found, default_path(run, "dispersion", raw, "happiness"), lines
 
 
 def _both_sides(happy: Any, labels: Any, kept: list[Any], metric: str) -> None:

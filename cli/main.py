@@ -1,12 +1,13 @@
 """`akpsim`: joins the commands and turns an `AkpsimError` into one line and exit code 1."""
 
 import sys
+import warnings
 from typing import Any
 
 import typer
 from typer.core import TyperGroup
 
-from akpsim.errors import AkpsimError
+from akpsim.errors import AkpsimError, AkpsimWarning
 
 from .calibrate import calibrate
 from .compare import compare
@@ -25,12 +26,19 @@ class OneLineErrors(TyperGroup):
     """A group of commands in which a user's error is a sentence, not a traceback."""
 
     def invoke(self, ctx: Any) -> Any:
-        """Run a command; print an `AkpsimError` as one line on standard error and exit with 1."""
+        """Run a command; print an `AkpsimError` as one line on standard error and exit with 1; warnings as one line."""
         try:
-            return super().invoke(ctx)
+            with warnings.catch_warnings():
+                warnings.showwarning = _in_one_line
+                return super().invoke(ctx)
         except AkpsimError as error:
             sys.stderr.write(f"akpsim: {error}\n")
             raise typer.Exit(1) from None
+
+
+def _in_one_line(message: Warning | str, category: type[Warning], *where: Any, **_: Any) -> None:
+    """Print a warning without the place in our code that gave it, unless it is not ours."""
+    sys.stderr.write(f"akpsim: {message}\n" if category is AkpsimWarning else f"{where[0]}: {message}\n")
 
 
 app = typer.Typer(

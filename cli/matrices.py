@@ -31,7 +31,7 @@ Seed = Annotated[int, typer.Option(help="Seed of the permutations.")]
 
 def distances_of(sources: list[Path] | None, *, metric: str, layer: str | None, epoch: float) -> tuple[Any, Any]:
     """Return distances between members without undefined ones, and the run they come from or None."""
-    saved = _saved(sources)
+    saved = saved_matrix(sources)
     if saved is not None:
         return without_undefined(akpsim.as_distance(saved)), None
     representations = representations_of(sources, layer=layer, epoch=epoch)
@@ -52,7 +52,7 @@ def distances_of_layers(sources: list[Path] | None, *, metric: str, epoch: float
     return {layer: matrix.sel(member=kept, other=kept) for layer, matrix in found.items()}, run
 
 
-def _saved(sources: list[Path] | None) -> Any:
+def saved_matrix(sources: list[Path] | None) -> Any:
     """Return the matrix that `akpsim compare` saved, if that is what was named."""
     if sources is None or len(sources) != 1 or sources[0].suffix != ".nc":
         return None
@@ -61,6 +61,21 @@ def _saved(sources: list[Path] | None) -> Any:
     except StoreError:
         return None
     return found if found.attrs.get("result") in ("similarity", "distance") else None
+
+
+def stacked(representations: Any) -> Any:
+    """Return representations as one array (member, sample, neuron); refuse those of different shapes."""
+    if not isinstance(representations, dict):
+        return representations
+    shapes = sorted({each.shape for each in representations.values()})
+    if len(shapes) > 1:
+        raise InvalidData(
+            f"as many samples and neurons of each member are needed, got {shapes[0]} and {shapes[1]}; use pcoa"
+        )
+    import xarray as xr
+
+    together = xr.concat(list(representations.values()), dim="member", join="override")
+    return together.assign_coords(member=list(representations))
 
 
 def without_undefined(distances: Any) -> Any:

@@ -9,8 +9,11 @@ import typer
 import akpsim
 from akpsim.errors import AkpsimError
 
-from .arguments import Epoch, Json, Layer, Out
-from .matrices import Matrix, Metric, Seed, default_path, distances_of, plain
+from .arguments import Epoch, Json, Layer, Out, representations_of, run_of
+from .matrices import Matrix, Metric, Seed, about, default_path, distances_of, plain, saved_matrix, stacked
+
+TABLE_AXES = 10
+"""Axes kept of a map that starts from representations; each has a loading for every neuron and sample."""
 
 
 def ordinate(
@@ -35,48 +38,80 @@ def ordinate(
 
         akpsim ordinate runs/fig1 --panels
 
+        akpsim ordinate runs/digits --method pca --layer logits
+
         akpsim ordinate similarity.nc --method nmds -o map.nc
     """
-    distances, run = distances_of(sources, metric=metric, layer=layer, epoch=epoch)
     if panels:
-        _panels(distances, run, method, by or "stress", seed, out, as_json=as_json)
-        return
-    options = {"seed": seed} if akpsim.ORDINATIONS[method].random else {}
-    found = akpsim.ordinate(distances, method, by=by, **options)
-    path = akpsim.save(found, out or default_path(run, f"ordination-{method}", distances, found.attrs.get("by")))
-    if as_json:
-        typer.echo(json.dumps({"path": str(path), **plain(found)}))
-        return
-    lines = [f"{path}: {method} of {found.sizes['member']} members"]
+        found, path = _panels(sources, method, metric, layer, epoch, by or "stress", seed)
+        lines = [f"{title}: {said}\n  {tests}" for title, said, tests in _said(found)]
+    else:
+        table, run = _start(sources, method, metric, layer, epoch)
+        found = akpsim.ordinate(table, method, by=by, **_options(method, seed))
+        path = default_path(run, f"ordination-{method}", table, found.attrs.get("by"))
+        lines = _text(found, method, layer)
+    path = akpsim.save(found, out or path)
+    lines = [about(found, sources), *lines, str(path)]
+    typer.echo(json.dumps({"path": str(path), **plain(found)}) if as_json else "\n".join(lines))
+
+
+def _start(sources: list[Path] | None, method: str, metric: str, layer: str | None, epoch: int) -> tuple[Any, Any]:
+    """Return what a method starts from, distances or representations, and the run it is of."""
+    if akpsim.ORDINATIONS[method].takes == "distances":
+        return distances_of(sources, metric=metric, layer=layer, epoch=epoch)
+    if saved_matrix(sources) is not None:
+        raise AkpsimError(
+            f"{method} starts from representations, but {about(saved_matrix(sources), sources)} is a matrix between "
+            "members; name a run or feature files, or use pcoa"
+        )
+    return stacked(representations_of(sources, layer=layer, epoch=epoch)), run_of(sources)
+
+
+def _options(method: str, seed: int) -> dict[str, Any]:
+    entry = akpsim.ORDINATIONS[method]
+    return ({"seed": seed} if entry.random else {}) | ({"axes": TABLE_AXES} if entry.takes == "table" else {})
+
+
+def _text(found: Any, method: str, layer: str | None) -> list[str]:
+    """Say how good a map is, and the spread of each group beside that in the map."""
+    lines = [f"{method} on {found.sizes['axis']} axes"]
     if "explained" in found:
-        lines.append("explained: " + ", ".join(f"{share:.1%}" for share in found.explained.values[:3]))
+        lines[0] += ", explained: " + ", ".join(f"{share:.1%}" for share in found.explained.values[:3])
+    if "stress_value" in found:
+        lines[0] += f", stress {float(found.stress_value):.3f} (best of {found.sizes['start']} starts)"
     if "group" in found.coords:
         spread = zip(found.group.values, found.full_space_distance.values, found.map_distance.values, strict=True)
         lines += [
             f"{group}: mean distance {full:.3f} in the full space, {shown:.3f} in the map"
             for group, full, shown in spread
         ]
-    typer.echo("\n".join(lines))
+    if akpsim.ORDINATIONS[method].takes == "table" and layer != "logits":
+        lines.append("neurons of different networks are not matched: pca compares them by their number, pcoa does not")
+    return lines
 
 
-def _panels(distances: Any, run: Any, method: str, by: str, seed: int, out: Path | None, *, as_json: bool) -> None:
-    """Draw up a map and a test for each group of families, each with the unstressed families."""
+def _panels(
+    sources: list[Path] | None, method: str, metric: str, layer: str | None, epoch: int, by: str, seed: int
+) -> tuple[Any, Path]:
+    """Return a map and a test for each group of families, each with the unstressed families."""
+    distances, run = distances_of(sources, metric=metric, layer=layer, epoch=epoch)
     if run is None:
         raise AkpsimError("`--panels` needs a run, whose study says which families form a group")
+    table, _ = _start(sources, method, metric, layer, epoch)
     families = run.study.families
     unstressed = {family.name for family in families if family.stress == "none"}
     groups: dict[str, set[str]] = {}
     for family in families:
         if family.stress != "none":
             groups.setdefault(family.group or family.name, set(unstressed)).add(family.name)
-    options = {"seed": seed} if akpsim.ORDINATIONS[method].random else {}
     maps = {}
     for title, names in groups.items():
-        inside = [family in names for family in distances["family"].values]
-        own = distances.isel(member=inside, other=inside)
-        dispersion = akpsim.disperse(own, by, seed=seed)
-        maps[title] = akpsim.with_effect(akpsim.ordinate(own, method, by=by, **options), dispersion)
-    found = akpsim.panels(maps)
-    path = akpsim.save(found, out or default_path(run, f"ordination-panels-{method}", distances, by))
-    lines = [f"{title}: {each.attrs['sentence']}" for title, each in maps.items()]
-    typer.echo(json.dumps({"path": str(path), **plain(found)}) if as_json else "\n".join([*lines, str(path)]))
+        own = distances.isel({way: [name in names for name in distances["family"].values] for way in distances.dims})
+        inside = {way: own["member"].values for way in table.dims if way in own.dims}
+        shown = akpsim.ordinate(table.sel(inside), method, by=by, **_options(method, seed))
+        maps[title] = akpsim.with_effect(shown, akpsim.disperse(own, by, seed=seed))
+    return akpsim.panels(maps), default_path(run, f"ordination-panels-{method}", distances, by)
+
+
+def _said(found: Any) -> Any:
+    return zip(found.panel.values, found.sentence.values, found.tests.values, strict=True)

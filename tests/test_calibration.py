@@ -114,7 +114,7 @@ def test_coverage_of_the_interval(first, second):
     for _ in range(1000):
         points = normal(rng, first + second) * np.where(codes == 1, 1.5, 1)[:, None]
         effect = contrast(
-            spreads(cdist(points, points), codes, ["a", "b"]), against_reference(2, 0), confidence=Options().confidence
+            spreads(cdist(points, points), codes, ["a", "b"]), against_reference(2), confidence=Options().confidence
         )
         inside.append(effect.lower <= np.log(1.5) <= effect.upper)
     print(
@@ -154,7 +154,7 @@ def test_selection_makes_a_principle_out_of_nothing_and_projection_takes_it_back
         codes = (accuracy <= np.median(accuracy)).astype(int)  # 0 happy, 1 unhappy
         left = project_out(points.T, np.eye(50)[:, :reads]).T
         for values, found in ((points, raw), (left, projected)):
-            effect = contrast(spreads(cdist(values, values), codes, ["happy", "unhappy"]), against_reference(2, 0))
+            effect = contrast(spreads(cdist(values, values), codes, ["happy", "unhappy"]), against_reference(2))
             found.append(effect.lower > 0)
     said = f"raw {np.mean(raw):.3f}, projected {np.mean(projected):.3f} (s.e. .025, .009)"
     print(f"\naccuracy reads {reads} of 50 directions: {said}")

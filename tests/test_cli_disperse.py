@@ -1,6 +1,7 @@
 """`akpsim disperse` and `akpsim ordinate` on a saved matrix."""
 
 import json
+import warnings
 
 import numpy as np
 import pytest
@@ -76,3 +77,63 @@ def test_panels_of_a_run_are_maps_of_its_groups_of_families(cli, tiny_run, matri
     assert "noisy: inconclusive: spread severe / none = " in said  # two members a group have no interval
     assert akpsim.open_result(tmp_path / "panels.nc").panel.values.tolist() == ["noisy"]
     assert "`--panels` needs a run" in cli("ordinate", matrix, "--panels")[2]
+
+
+def test_what_starts_from_representations_is_made_from_a_run_and_not_from_a_matrix(cli, tiny_run, matrix, tmp_path):
+    code, said, _ = cli("ordinate", tiny_run.path, "--method", "pca", "-o", tmp_path / "pca.nc")
+    assert code == 0
+    assert "pca on 3 axes, explained: " in said
+    assert "neurons of different networks are not matched" in said
+    assert akpsim.open_result(tmp_path / "pca.nc").loading.sizes["attribute"] > 1000  # samples x neurons
+    code, _, refused = cli("ordinate", matrix, "--method", "pca")
+    assert code == 1
+    assert refused.startswith("akpsim: pca starts from representations, but ")
+    assert "is a matrix between members; name a run or feature files, or use pcoa" in refused
+    for name, shape in (("one", (9, 3)), ("two", (9, 4))):
+        np.save(tmp_path / f"{name}.npy", np.random.default_rng(0).normal(size=shape))
+    code, _, refused = cli("ordinate", tmp_path / "one.npy", tmp_path / "two.npy", "--method", "pca")
+    assert code == 1
+    assert "as many samples and neurons of each member are needed, got (9, 3) and (9, 4); use pcoa" in refused
+
+
+def test_nmds_prints_its_stress_and_a_warning_is_one_line(cli, matrix, tmp_path):
+    said = cli("ordinate", matrix, "--method", "nmds", "-o", tmp_path / "map.nc")[1]
+    assert "nmds on 2 axes, stress 0." in said
+    assert "(best of 8 starts)" in said
+
+
+def test_a_warning_is_one_line(cli, tmp_path):
+    points = np.random.default_rng(0).normal(size=(12, 20)) + 10 * np.repeat([0, 1], 6)[:, None]
+    far = xr.DataArray(
+        np.linalg.norm(points[:, None] - points, axis=-1),
+        dims=("member", "other"),
+        coords={"member": range(12)},
+        attrs={"result": "distance", "kind": "metric"},
+        name="distance",
+    )
+    path = akpsim.save(far, tmp_path / "far.nc")
+    with warnings.catch_warnings():
+        warnings.simplefilter("default")
+        code, _, warned = cli("ordinate", path, "--method", "nmds", "-o", tmp_path / "map.nc")
+    assert code == 0
+    assert warned.startswith("akpsim: nmds is degenerate: ")
+    assert warned.count("\n") == 1
+
+
+def test_several_groups_are_compared_with_the_reference_one_by_one(cli, tmp_path):
+    points = np.random.default_rng(0).normal(size=(15, 6)) * np.repeat([1, 2, 4], 5)[:, None]
+    levels = {"stress": ("member", np.repeat(["severe", "mild", "none"], 5)), "family": ("member", list("abcde" * 3))}
+    dist = xr.DataArray(
+        np.linalg.norm(points[:, None] - points, axis=-1),
+        dims=("member", "other"),
+        coords={"member": range(15), **levels},
+        attrs={"result": "distance", "kind": "metric"},
+        name="distance",
+    )
+    _, said, _ = cli("disperse", akpsim.save(dist, tmp_path / "d.nc"), "-o", tmp_path / "out.nc")
+    found = akpsim.open_result(tmp_path / "out.nc")
+    lines = said.splitlines()
+    assert [line.split()[0] for line in lines[1:4]] == ["none", "mild", "severe"]
+    assert lines[4].startswith(f"mild / none: {np.exp(float(found.pair_log_ratio[0])):.3f}")
+    assert lines[5].startswith("severe / none: ")
+    assert "none holds 5 families: what differs between them counts as well; `--by family` keeps them apart" in lines

@@ -32,6 +32,17 @@ def test_the_python_of_a_page_compiles(page):
         assert compile(block, str(page), "exec")
 
 
+@pytest.mark.parametrize("page", ["README.md", "docs/method-statistics.md"])
+def test_the_python_of_a_page_about_a_run_runs(page, four_members, tmp_path):
+    (tmp_path / "runs").symlink_to(four_members.parent)
+    (block,) = re.findall(r"```python\n(.*?)```", (ROOT / page).read_text(), re.DOTALL)
+    done = subprocess.run(
+        [sys.executable, "-c", block], cwd=tmp_path, capture_output=True, text=True, timeout=120, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.strip()
+
+
 @pytest.mark.parametrize("page", PAGES, ids=lambda path: path.name)
 def test_links_of_a_page_lead_somewhere(page):
     prose = re.sub(r"```.*?```|`[^`]*`", "", page.read_text(), flags=re.DOTALL)

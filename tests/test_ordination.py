@@ -104,6 +104,22 @@ def test_nmds_of_points_in_a_plane_finds_the_plane():
     assert found.start_stress.min() == found.stress_value
 
 
+def test_pca_of_representations_is_that_of_all_their_numbers():
+    values = np.random.default_rng(0).normal(size=(6, 5, 3))
+    coords = {"member": list("abcdef"), "stress": ("member", ["none"] * 3 + ["severe"] * 3)}
+    found = akpsim.ordinate(xr.DataArray(values, dims=("member", "sample", "neuron"), coords=coords), "pca")
+    np.testing.assert_allclose(found.position, akpsim.pca(values.reshape(6, 15)).position)
+    assert found.attrs["by"] == "stress"
+
+
+def test_nmds_of_groups_too_far_apart_says_that_it_is_degenerate():
+    points = np.random.default_rng(0).normal(size=(12, 20)) + 10 * np.repeat([0, 1], 6)[:, None]
+    with pytest.warns(
+        AkpsimWarning, match="nmds is degenerate: its stress is .* members have fallen onto a few points"
+    ):
+        akpsim.nmds(labelled(points), seed=0, starts=2)
+
+
 COMPILES = [pytest.mark.slow]  # UMAP compiles itself for minutes
 
 
@@ -146,6 +162,13 @@ def test_an_unknown_ordination_suggests_the_nearest():
             "all members are at distance zero from each other: there is nothing to ordinate",
         ),
         (akpsim.pca, np.ones((3, 3)), "all members have the same attributes: there is nothing to ordinate"),
+        (
+            akpsim.pca,
+            cdist(np.eye(4), np.eye(4)),
+            r"pca starts from a table \(member, attribute\) or representations, got a",
+        ),
+        (akpsim.pca, labelled(np.eye(4)), r"got a matrix between members; pcoa starts from that"),
+        (akpsim.pca, np.ones(4), r"pca takes a table \(member, attribute\), got \('dim_0',\)"),
         (akpsim.pca, np.full((3, 3), np.nan), "attributes must be finite, got 9 missing or infinite"),
         (akpsim.nmds, 1 - np.eye(3), "4 members at least, not all at one point, are needed for 2 axes, got 3"),
         (akpsim.ordination.umap, 1 - np.eye(4), "five members at least are needed for a map of neighbours, got 4"),

@@ -37,7 +37,7 @@ def test_points_are_where_the_result_says_coloured_by_stress(ordination):
 def test_the_map_prints_the_ratio_of_spreads_in_the_full_space(ordination):
     full = ordination.full_space_distance.sel(group=["none", "mild", "severe"])
     ratio = " : ".join(f"{value:.2f}" for value in (full / full[0]).values)
-    assert f"full space {ratio};" in PLOTS["ordination"].draw(ordination).get_title()
+    assert f"full space {ratio}\n" in PLOTS["ordination"].draw(ordination).get_title()
 
 
 def test_another_coordinate_colours_members_but_shows_no_foreign_ellipses(ordination):
@@ -64,11 +64,15 @@ def test_panels_show_their_own_members_and_what_the_test_said(tmp_path):
     axes = PLOTS[found.attrs["result"]].draw(found)
     assert len(axes) == 2
     for index, (ax, (title, own)) in enumerate(zip(axes, maps.items(), strict=True)):
-        said = " ".join(ax.get_title().split())
-        assert said.startswith(f"{'ab'[index]}: {title} {own.attrs['sentence']}")
+        assert ax.get_title(loc="left") == f"{'ab'[index]}: {title}"
+        (below,) = (" ".join(text.get_text().split()) for text in ax.texts)
+        assert below.startswith(f"{own.attrs['sentence']} {own.attrs['tests']} mean distance within none : ")
+        assert "smallest attainable p 0.029" in below  # 1 / 35
         shown = {points.get_label(): points.get_offsets() for points in ax.collections}
         np.testing.assert_allclose(shown["none"], own.position[:4, :2])
         assert "mild" in shown if title == "noise" else "severe" in shown
+    (legend,) = axes[0].figure.legends
+    assert [text.get_text() for text in legend.get_texts()] == ["none", "mild", "severe"]  # those of all panels
     with pytest.raises(AkpsimError, match="one panel at least is needed, got none"):
         akpsim.panels({})
     with pytest.raises(AkpsimError, match="the ordination and the test of dispersion have different members"):
@@ -77,10 +81,11 @@ def test_panels_show_their_own_members_and_what_the_test_said(tmp_path):
 
 def test_dispersion_is_drawn_as_it_was_measured():
     points = np.random.default_rng(0).normal(size=(10, 4))
-    found = akpsim.disperse(cdist(points, points), np.repeat(["none", "severe"], 5))
+    dist = xr.DataArray(cdist(points, points), dims=("member", "other"), coords={"layer": "x"}, attrs={"metric": "cka"})
+    found = akpsim.disperse(dist, np.repeat(["none", "severe"], 5))
     ax = PLOTS[found.attrs["result"]].draw(found)
     np.testing.assert_allclose(ax.collections[0].get_offsets()[:, 1], found.distance[:5])
-    assert " ".join(ax.get_title().split()) == found.attrs["sentence"]
+    assert " ".join(ax.get_title().split()) == f"{found.attrs['sentence']} {found.attrs['tests']} layer x, cka"
     assert [text.get_text() for text in ax.get_xticklabels()] == ["none\nn = 5", "severe\nn = 5"]
 
 

@@ -4,6 +4,7 @@ Minimises Kruskal's stress :math:`\sqrt{\sum (d_{ij} - \hat d_{ij})^2 / \sum d_{
 monotone regression of the map's distances on those given, by Guttman's transform from several starts.
 """
 
+import warnings
 from collections.abc import Sequence
 from typing import Any
 
@@ -14,7 +15,7 @@ from sklearn.isotonic import isotonic_regression
 
 from akpsim.checks import at_least
 from akpsim.distances import distance_matrix, starting_position
-from akpsim.errors import InvalidData
+from akpsim.errors import AkpsimWarning, InvalidData
 from akpsim.ordination.ordination import ordination_result
 from akpsim.permutations import Seed
 
@@ -66,6 +67,13 @@ def nmds(
     found = [_descend(values, start) for start in begun]
     stress = np.array([value for _, value in found])
     position, _ = found[int(stress.argmin())]
+    if _collapsed(position, values):
+        warnings.warn(
+            f"nmds is degenerate: its stress is {stress.min():.2g} because members have fallen onto a few points; "
+            "groups are so far apart that the order of distances inside them counts no more, use pcoa",
+            AkpsimWarning,
+            stacklevel=2,
+        )
     left, size, _ = np.linalg.svd(position - position.mean(axis=0), full_matrices=False)
     return ordination_result(
         left * size,
@@ -76,6 +84,13 @@ def nmds(
         stress_value=((), stress.min()),
         start_stress=("start", stress),
     )
+
+
+def _collapsed(position: np.ndarray, values: np.ndarray) -> bool:
+    """Return whether neighbours are a hundred times nearer on the map, for its size, than they are given."""
+    shown, away = squareform(pdist(position)), np.diag(np.full(len(values), np.inf))
+    nearest = [float(np.median((matrix + away).min(axis=1)) / matrix.mean()) for matrix in (shown, values)]
+    return nearest[0] < nearest[1] / 100
 
 
 def _descend(values: np.ndarray, position: np.ndarray) -> tuple[np.ndarray, float]:

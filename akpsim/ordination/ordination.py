@@ -7,7 +7,7 @@ from typing import Any, Literal
 import numpy as np
 import xarray as xr
 
-from akpsim.distances import group_label, groups_of, mean_pairwise, member_coordinates
+from akpsim.distances import group_label, groups_of, made_of, mean_pairwise, member_coordinates
 from akpsim.store import provenance
 
 OUTLINE = np.linspace(0, 2 * np.pi, 61)
@@ -82,7 +82,7 @@ def ordination_result(
     result = xr.Dataset(
         {"position": (("member", "axis"), position)},
         coords={**member_coordinates(members), "axis": np.arange(1, position.shape[1] + 1)},
-        attrs=provenance(**attrs) | {"result": "ordination"},
+        attrs=provenance(**attrs) | made_of(members) | {"result": "ordination"},
     ).assign(variables)
     by = default_groups(members) if by is None else by
     if by is None:

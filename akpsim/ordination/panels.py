@@ -5,9 +5,11 @@ from collections.abc import Mapping
 import numpy as np
 import xarray as xr
 
+from akpsim.distances import made_of
 from akpsim.errors import InvalidData
 from akpsim.store import provenance
 
+SAID = ("sentence", "tests", "verdict")
 KEPT = ("position", "label", "explained", "centroid", "outline", "full_space_distance", "map_distance")
 
 
@@ -23,7 +25,7 @@ def with_effect(ordination: xr.Dataset, dispersion: xr.Dataset) -> xr.Dataset:
     """
     if ordination["member"].values.tolist() != dispersion["member"].values.tolist():
         raise InvalidData("the ordination and the test of dispersion have different members or another order of them")
-    return ordination.assign_attrs(sentence=dispersion.attrs["sentence"], verdict=dispersion.attrs["verdict"])
+    return ordination.assign_attrs({name: dispersion.attrs[name] for name in SAID})
 
 
 def panels(ordinations: Mapping[str, xr.Dataset]) -> xr.Dataset:
@@ -38,7 +40,7 @@ def panels(ordinations: Mapping[str, xr.Dataset]) -> xr.Dataset:
     -------
     Dataset
         First two axes of ``position`` (panel, member, axis), NaN and an empty ``label`` where a member is not in a
-        panel; ``sentence`` (panel): what the test said, if `with_effect` told.
+        panel; ``sentence`` and ``tests`` (panel): what the test said, if `with_effect` told.
     """
     if not ordinations:
         raise InvalidData("one panel at least is needed, got none")
@@ -47,11 +49,13 @@ def panels(ordinations: Mapping[str, xr.Dataset]) -> xr.Dataset:
     parts = []
     for each in ordinations.values():
         chosen = each[[name for name in KEPT if name in each]].isel(axis=slice(2))
-        chosen = chosen.drop_vars([name for name, c in chosen.coords.items() if name not in chosen.dims])
+        chosen = chosen.drop_vars([name for name, c in chosen.coords.items() if c.dims and name not in chosen.dims])
         parts.append(chosen.reindex(member=members, group=groups, axis=[1, 2], fill_value={"label": ""}))
     joined = xr.concat(parts, dim="panel", join="outer").assign_coords(panel=list(ordinations))
     first = next(iter(ordinations.values()))
-    sentences = np.array([each.attrs.get("sentence", "") for each in ordinations.values()])
-    return joined.assign(sentence=("panel", sentences)).assign_attrs(
-        provenance(method=first.attrs.get("method"), by=first.attrs.get("by")) | {"result": "ordination_panels"}
+    said = {name: [each.attrs.get(name, "") for each in ordinations.values()] for name in ("sentence", "tests")}
+    return joined.assign({name: ("panel", np.array(words)) for name, words in said.items()}).assign_attrs(
+        provenance(method=first.attrs.get("method"), by=first.attrs.get("by"))
+        | made_of(first)
+        | {"result": "ordination_panels"}
     )

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import xarray as xr
 from matplotlib.axes import Axes
 
 from akpsim.files import atomic
@@ -51,6 +52,13 @@ def rows_of_axes(rows: int, columns: int, *, size: tuple[float, float], **option
 def legend_beside(ax: Axes, **options: Any) -> None:
     """Put the legend of a row of panels to the right of its last."""
     ax.legend(loc="center left", bbox_to_anchor=(1.02, 0.5), frameon=False, **options)
+
+
+def origin(result: xr.Dataset) -> str:
+    """Say which run, layer, epoch and metric a result is of, as far as it knows."""
+    scalars = [name for name in ("layer", "epoch") if name in result.coords and not result[name].dims]
+    said = [result.attrs.get("made_from", ""), *(f"{name} {result[name].item()}" for name in scalars)]
+    return ", ".join(filter(None, [*said, result.attrs.get("metric", "")]))
 
 
 def save_figure(drawn: Any, path: Path | str, *, dpi: int = 200) -> Path:

@@ -5,11 +5,12 @@ from typing import Any
 import numpy as np
 import xarray as xr
 from matplotlib.axes import Axes
+from matplotlib.ticker import MaxNLocator
 
 from akpsim.distances import in_order
 from akpsim.plots.axes import colours
 
-PHASE_COLOURS = {"crisis": "#D55E00", "recovery": "#009E73", "catastrophe": "#000000"}
+PHASE_MARKERS = {"crisis": "^", "recovery": "v", "catastrophe": "X"}
 
 
 def plot_crisis(crisis: xr.Dataset) -> Any:
@@ -40,27 +41,30 @@ def plot_crisis(crisis: xr.Dataset) -> Any:
         axes[0].plot(own.epoch, own.G_null, color=colour[group], ls=":", lw=1)
     axes[0].set(ylabel="G, weight of correlations", ylim=(0, None))
     axes[1].set(ylabel="variance of members", xlabel="epoch", yscale="log")
-    axes[0].set_title("dotted: G of columns permuted by themselves", fontsize=8)
-    _mark_phases(axes[1], crisis, list(colour))
+    smallest = f"smallest attainable p of a trend {crisis.attrs['smallest_p']:.2g}"
+    axes[0].set_title(f"dotted: G of columns permuted by themselves; {smallest}", fontsize=8)
+    axes[1].xaxis.set_major_locator(MaxNLocator(integer=True))
+    _mark_phases(axes[1], crisis, colour)
     axes[0].legend(title=crisis.attrs["by"], loc="upper left", bbox_to_anchor=(1, 1), frameon=False, fontsize=8)
     return axes
 
 
-def _mark_phases(ax: Axes, crisis: xr.Dataset, groups: list[str]) -> None:
-    """Put a row of marks for each group at the epochs that have a phase."""
+def _mark_phases(ax: Axes, crisis: xr.Dataset, colours_of: dict[str, str]) -> None:
+    """Put a row of marks for each group, in its colour, at the epochs that have a phase."""
     marks: dict[str, Any] = {}
-    for row, group in enumerate(groups):
+    for row, (group, colour) in enumerate(colours_of.items()):
         phases = crisis.phase.sel(group=group).values.astype(str)
-        for name, colour in PHASE_COLOURS.items():
+        for name, marker in PHASE_MARKERS.items():
             at = crisis.epoch.values[phases == name]
             if at.size:
                 height = np.full(at.size, 0.03 + 0.05 * row)
-                marks[name] = ax.scatter(at, height, marker="s", s=12, color=colour, transform=ax.get_xaxis_transform())
+                ax.scatter(at, height, marker=marker, s=12, color=colour, transform=ax.get_xaxis_transform())
+                marks[name] = ax.scatter([], [], marker=marker, s=12, color="0.4")
     if marks:
         ax.legend(
             marks.values(),
             marks.keys(),
-            title="phase, a row a group",
+            title="phase since the first epoch",
             loc="upper left",
             bbox_to_anchor=(1, 1),
             frameon=False,

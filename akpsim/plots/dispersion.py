@@ -5,9 +5,10 @@ from textwrap import fill
 import numpy as np
 import xarray as xr
 from matplotlib.axes import Axes
+from matplotlib.ticker import ScalarFormatter
 
 from akpsim.distances import in_order
-from akpsim.plots.axes import axes_or_new, colours
+from akpsim.plots.axes import axes_or_new, colours, origin
 
 
 def plot_dispersion(dispersion: xr.Dataset, *, ax: Axes | None = None) -> Axes:
@@ -41,7 +42,8 @@ def plot_dispersion(dispersion: xr.Dataset, *, ax: Axes | None = None) -> Axes:
         ax.tick_params(axis="x", labelrotation=30)
     ax.set_ylabel("distance to centre")
     ax.set_ylim(0, 1.08 * np.nanmax([dispersion.distance.max(), dispersion.center_distance_upper.max()]))
-    ax.set_title(fill(dispersion.attrs["sentence"], 70), fontsize=8)
+    said = [dispersion.attrs[name] for name in ("sentence", "tests")]
+    ax.set_title("\n".join(fill(words, 75) for words in [*said, origin(dispersion)] if words), fontsize=7)
     return ax
 
 
@@ -74,7 +76,13 @@ def plot_layers(layers: xr.Dataset, *, ax: Axes | None = None) -> Axes:
     ax.set_yscale("log")
     ax.set_xticks(range(len(ticks)), ticks, rotation=30 if len(ticks) > 5 else 0)
     ax.set_ylabel(f"spread {layers.attrs.get('others', 'others')} / {layers.attrs['reference']}")
-    ax.set_title(f"filled: p \N{LESS-THAN OR EQUAL TO} .05 after {layers.attrs['adjust']} over layers", fontsize=8)
+    ax.yaxis.set_major_formatter(ScalarFormatter())
+    ax.yaxis.set_minor_formatter(ScalarFormatter())
+    ax.set_title(
+        f"filled: p \N{LESS-THAN OR EQUAL TO} .05 after {layers.attrs['adjust']} over layers\n{layers.attrs['tests']}\n"
+        f"all: {layers.omnibus_verdict.item()}, p = {float(layers.omnibus_p):.3g}; {origin(layers)}",
+        fontsize=7,
+    )
     return ax
 
 

@@ -1,6 +1,6 @@
 """Draw an ordination."""
 
-from textwrap import fill
+from textwrap import fill, wrap
 from typing import Any
 
 import numpy as np
@@ -9,9 +9,13 @@ from matplotlib.axes import Axes
 
 from akpsim.distances import in_order
 from akpsim.errors import unknown_name
-from akpsim.plots.axes import MARKERS, axes_or_new, colours
+from akpsim.plots.axes import MARKERS, axes_or_new, colours, origin
 
 SPREAD = "mean distance within"
+MOST = 99
+"""A larger ratio is that to next to nothing."""
+WIDTH = 66
+"""Characters in a line of what is said of a map."""
 
 
 def plot_ordination(ordination: xr.Dataset, *, by: str | None = None, ax: Axes | None = None) -> Axes:
@@ -54,8 +58,8 @@ def plot_ordination(ordination: xr.Dataset, *, by: str | None = None, ax: Axes |
         for group in map(str, ordination.group.values):
             ax.plot(*ordination.outline.sel(group=group).values.T, color=colour[group], lw=0.8)
             ax.plot(*ordination.centroid.sel(group=group).values[:2], marker="+", ms=11, mew=2, color=colour[group])
-        said = ordination.attrs.get("sentence", "")
-        ax.set_title("\n".join([*([fill(said, 62)] if said else []), _spread(ordination, list(colour))]), fontsize=7)
+        said = [fill(ordination.attrs[name], WIDTH) for name in ("sentence", "tests") if ordination.attrs.get(name)]
+        ax.set_title("\n".join([*said, *_spread(ordination, list(colour))]), fontsize=7)
     ax.set(xlabel=_axis(ordination, 0), ylabel=_axis(ordination, 1))
     ax.set_aspect("equal", adjustable="datalim")
     title = by or ordination.attrs.get("by")
@@ -80,16 +84,28 @@ def plot_panels(panels: xr.Dataset) -> Any:
     import matplotlib.pyplot as plt
 
     count = panels.sizes["panel"]
-    _, axes = plt.subplots(1, count, figsize=(4.4 * count + 1, 4.6), layout="constrained", squeeze=False)
+    figure, axes = plt.subplots(1, count, figsize=(4.5 * count + 1, 5.0), layout="constrained", squeeze=False)
+    handles: dict[str, Any] = {}
     for index, (ax, title) in enumerate(zip(axes[0], panels.panel.values, strict=True)):
         own = panels.isel(panel=index)
         inside = np.isfinite(own.position.values).all(axis=1)
         there = np.isfinite(own.centroid.values).all(axis=1)
-        own = own.isel(member=inside, group=there).assign_attrs(sentence=own.sentence.item(), by=panels.attrs["by"])
-        plot_ordination(own, ax=ax)
-        ax.set_title(f"{chr(97 + index)}: {title}\n{ax.get_title()}", fontsize=7)
-        if index < count - 1 and ax.get_legend() is not None:
+        own = own.isel(member=inside, group=there)
+        plot_ordination(own.assign_attrs(sentence=own.sentence.item(), tests=own.tests.item()), ax=ax)
+        said = ax.get_title()
+        ax.set_title(f"{chr(97 + index)}: {str(title).replace('-', ' ')}", loc="left", fontsize=9, pad=8)
+        ax.set_title("")
+        ax.text(0.5, -0.16, said, transform=ax.transAxes, ha="center", va="top", fontsize=7)
+        drawn, labels = ax.get_legend_handles_labels()
+        handles |= dict(zip(labels, drawn, strict=True))
+        if ax.get_legend() is not None:
             ax.get_legend().remove()
+    names = in_order(list(handles))
+    shown: Any = figure  # matplotlib's own types do not know that places may be outside
+    shown.legend(
+        [handles[name] for name in names], names, title=panels.attrs["by"], loc="outside right upper", frameon=False
+    )
+    figure.suptitle(origin(panels), fontsize=8)
     return axes[0]
 
 
@@ -109,16 +125,23 @@ def _axis(ordination: xr.Dataset, index: int) -> str:
     return f"axis {index + 1}{share}"
 
 
-def _spread(ordination: xr.Dataset, groups: list[str]) -> str:
+def _spread(ordination: xr.Dataset, groups: list[str]) -> list[str]:
     """Say the spread of each group relative to the first, in the full space and in this map."""
     full = ordination.full_space_distance.sel(group=groups).values
     shown = ordination.map_distance.sel(group=groups).values
-    said = f"full space {_ratio(full)}; this map {_ratio(shown)} (not to be read for spread)"
-    return f"{SPREAD} {' : '.join(groups)}\n{said}"
+    return [
+        *wrap(f"{SPREAD} {' : '.join(groups)}", WIDTH),
+        *wrap(f"full space {_ratio(full)}", WIDTH),
+        *wrap(f"this map {_ratio(shown)} (not to be read for spread)", WIDTH),
+    ]
 
 
 def _ratio(values: np.ndarray) -> str:
     reference = values[0]
     if not np.isfinite(reference) or reference == 0:
         return " : ".join("?" if np.isnan(value) else f"{value:.3g}" for value in values)
-    return " : ".join("?" if np.isnan(value) else f"{value / reference:.2f}" for value in values)
+    return " : ".join("?" if np.isnan(value) else _short(value / reference) for value in values)
+
+
+def _short(value: float) -> str:
+    return f"{value:.2f}" if value < MOST else f"> {MOST}"

@@ -1,10 +1,12 @@
 """Draw false-positive rates, and distance to the others against accuracy."""
 
+import json
+
 import numpy as np
 import xarray as xr
 from matplotlib.axes import Axes
 
-from akpsim.plots.axes import PALETTE, axes_or_new
+from akpsim.plots.axes import PALETTE, axes_or_new, origin
 
 
 def plot_calibration(calibration: xr.Dataset, *, ax: Axes | None = None) -> Axes:
@@ -24,7 +26,8 @@ def plot_calibration(calibration: xr.Dataset, *, ax: Axes | None = None) -> Axes
     ax.axhline(calibration.attrs["level"], color="0.5", lw=0.8)
     ax.set_xticks(range(len(rate)), [str(test) for test in calibration.test.values])
     ax.set(ylabel="false-positive rate", ylim=(0, None))
-    ax.set_title(f"{calibration.attrs['repetitions']} studies of {calibration.attrs['sizes']} members", fontsize=8)
+    first, second = json.loads(calibration.attrs["sizes"])
+    ax.set_title(f"{calibration.attrs['repetitions']} studies of {first} + {second} members", fontsize=8)
     return ax
 
 
@@ -42,5 +45,6 @@ def plot_slope(slope: xr.Dataset, *, ax: Axes | None = None) -> Axes:
     ax.scatter(slope.value, slope.contribution, s=24, color=PALETTE[0], alpha=0.8)
     ax.set(xlabel=slope.attrs["on"], ylabel="log of the mean distance to the others")
     low, high = float(slope.slope_lower), float(slope.slope_upper)
-    ax.set_title(f"slope {float(slope.slope):+.3g} ({low:+.3g} to {high:+.3g}), p = {float(slope.p):.3g}", fontsize=8)
+    said = f"slope {float(slope.slope):+.3g} ({low:+.3g} to {high:+.3g}), {slope.attrs['tests']}"
+    ax.set_title("\n".join(filter(None, [said, origin(slope)])), fontsize=8)
     return ax
