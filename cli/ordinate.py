@@ -55,7 +55,7 @@ def ordinate(
     typer.echo(json.dumps({"path": str(path), **plain(found)}) if as_json else "\n".join(lines))
 
 
-def _start(sources: list[Path] | None, method: str, metric: str, layer: str | None, epoch: int) -> tuple[Any, Any]:
+def _start(sources: list[Path] | None, method: str, metric: str, layer: str | None, epoch: float) -> tuple[Any, Any]:
     """Return what a method starts from, distances or representations, and the run it is of."""
     if akpsim.ORDINATIONS[method].takes == "distances":
         return distances_of(sources, metric=metric, layer=layer, epoch=epoch)
@@ -91,7 +91,7 @@ def _text(found: Any, method: str, layer: str | None) -> list[str]:
 
 
 def _panels(
-    sources: list[Path] | None, method: str, metric: str, layer: str | None, epoch: int, by: str, seed: int
+    sources: list[Path] | None, method: str, metric: str, layer: str | None, epoch: float, by: str, seed: int
 ) -> tuple[Any, Path]:
     """Return a map and a test for each group of families, each with the unstressed families."""
     distances, run = distances_of(sources, metric=metric, layer=layer, epoch=epoch)
