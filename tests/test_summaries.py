@@ -18,7 +18,7 @@ def study():
     return load_study(
         {
             "members": 1,
-            "network": {"dense": [12, 6]},
+            "network": {"dense": [12, 6], "activation": "tanh"},  # has negative answers
             "training": {"epochs": 3, "batch_size": 300},  # 3 updates an epoch, 9 in all
             "capture": {"populations": 3, "weights": True, "epochs": [0, 1, -1]},
             "families": [{"name": "f"}],

@@ -38,7 +38,7 @@ def load_folder(data: Data) -> Images:
     """
     options_of(data, {})
     if data.path is None:
-        raise InvalidData("the data set 'folder' needs `path`, a folder with one sub-folder a class")
+        raise InvalidData("the data set 'folder' needs `path` (`--data FOLDER`), a folder with one sub-folder a class")
     root = Path(data.path).expanduser()
     files = labelled_files(root)
     classes = tuple(sorted({file.label for file in files}))
