@@ -1,6 +1,7 @@
 from .classification import classification_table as classification_table
 from .comparing import as_distance as as_distance
 from .comparing import between_families as between_families
+from .comparing import cache_folder as cache_folder
 from .comparing import compare as compare
 from .comparing import compare_over as compare_over
 from .comparing import compare_within as compare_within

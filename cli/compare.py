@@ -2,34 +2,48 @@
 
 import json
 import re
+import warnings
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
 
 import akpsim
-from akpsim.errors import AkpsimError
+from akpsim.errors import AkpsimError, AkpsimWarning, InvalidData
 
 from .arguments import Json, Layer, Out, RunOrFiles, run_of
 from .similarity_text import report, text
+
+LEAST = 4
+"""Samples from which linear CKA has a null."""
 
 
 def compare(
     sources: RunOrFiles = None,
     metric: Annotated[str, typer.Option(help="See `akpsim list metrics`.")] = "cka",
     debiased: Annotated[bool, typer.Option("--debiased", help="The debiased form of the metric.")] = False,
-    param: Annotated[list[str] | None, typer.Option(help="An argument of the metric, as NAME=VALUE.")] = None,
+    param: Annotated[
+        list[str] | None, typer.Option(help="An argument of the metric, as NAME=VALUE; see `akpsim list metrics`.")
+    ] = None,
     layer: Layer = None,
     epoch: Annotated[str, typer.Option(help="A captured epoch; negative counts from the last; or all.")] = "-1",
     member: Annotated[
         str | None, typer.Option(help="Compare all layers, or all epochs, of this member with each other.")
     ] = None,
     by: Annotated[str, typer.Option(help="Coordinate that groups the members.")] = "family",
-    permutations: Annotated[int, typer.Option(help="Random orders of the samples for p-values.")] = 0,
-    resamples: Annotated[int, typer.Option(help="Random halves of the samples for an interval.")] = 0,
-    null: Annotated[bool, typer.Option("--null", help="Add z, relative to samples in random order.")] = False,
+    permutations: Annotated[int, typer.Option(min=0, help="Random orders of the samples, for p-values and z.")] = 0,
+    correction: Annotated[str, typer.Option(help="Of the p-values over all pairs: max, fdr or none.")] = "max",
+    resamples: Annotated[int, typer.Option(min=0, help="Random halves of the samples, for an interval a pair.")] = 0,
+    ceiling: Annotated[bool, typer.Option("--ceiling", help="Add the noise ceiling of each family.")] = False,
+    seed: Annotated[int, typer.Option(min=0, help="Of permutations and halves.")] = 0,
     memory: Annotated[
         str | None, typer.Option(help="Most memory to use over the representations, as 2GiB.", show_default=False)
+    ] = None,
+    workers: Annotated[
+        int | None, typer.Option(min=1, help="Processes on this machine; by default all in this one.")
+    ] = None,
+    scheduler: Annotated[
+        str | None, typer.Option(help="Address of a running dask scheduler, such as tcp://node7:8786.")
     ] = None,
     pairs: Annotated[bool, typer.Option("--pairs", help="Save one row a pair instead of the matrix.")] = False,
     out: Out = None,
@@ -37,8 +51,9 @@ def compare(
 ) -> None:
     """Compare every pair of members of a run, or of feature files, and save the matrix.
 
-    `--layer all` and `--epoch all` compare the members at each; with `--member` that member's layers or epochs are
-    compared with each other.
+    `--layer all` and `--epoch all` compare the members at each, and save the matrices and the families' means; with
+    `--member` that member's layers or epochs are compared with each other. Beside linear CKA stands its z: how many
+    standard deviations it is above what samples in random order give. `--permutations` gives z and p of any metric.
 
     **Examples**
 
@@ -48,39 +63,91 @@ def compare(
 
         akpsim compare runs/digits --layer all --member baseline-0
 
+        akpsim compare runs/digits --metric procrustes --permutations 199 --workers 4
+
         akpsim compare a.npy b.npy c.csv --metric cka --debiased -o similarity.nc
     """
     run = run_of(sources)
     name = metric if not debiased or metric.endswith("_debiased") else f"{metric}_debiased"
-    options: dict[str, Any] = {"metric": name, "memory": memory, **_parameters(param)}
     over: Any = "layer" if layer == "all" else "epoch" if epoch == "all" else None
+    _refuse_unused(run, over, layer, epoch, member, pairs)
+    arguments = _parameters(param)
+    options: dict[str, Any] = {
+        "metric": name,
+        "memory": memory,
+        "workers": workers,
+        "scheduler": scheduler,
+        **arguments,
+    }
+    inference: dict[str, Any] = {
+        "permutations": permutations,
+        "correction": correction,
+        "resamples": resamples,
+        "seed": seed,
+    }
+    more = bool(permutations or resamples or akpsim.METRICS[name].products)
     fixed: dict[str, Any] = {"layer": None if layer == "all" else layer, "epoch": _epoch(epoch)}
+    show = not as_json
+    result: Any
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", AkpsimWarning)  # they are printed with the result
+        if over:
+            given = {**options, **(inference if more else {}), "significance": more, "progress": show}
+            whole = akpsim.compare_within if member else akpsim.compare_over
+            result = whole(run, over, **({"member": member} if member else {"cache": True}), **fixed, **given)
+        else:
+            representations: Any = akpsim.read_features(sources or []) if run is None else run.representations(**fixed)
+            few = getattr(representations, "sizes", {}).get("sample", LEAST) < LEAST
+            cache = None if run is None else akpsim.cache_folder(run, representations)
+            given = {**options, "cache": cache, "progress": show}
+            if more and not (few and not permutations and not resamples):
+                result = akpsim.significance(representations, **inference, **given)
+            else:
+                result = akpsim.compare(representations, **given)
+    table = _table(result, by)
+    ceilings = akpsim.noise_ceiling(result, by=by) if ceiling else None
+    saved: Any = akpsim.similarity_pairs(result, by=by) if pairs else _joined(result, table, ceilings, over)
+    path = akpsim.save(saved, out or _default(run, saved, over, epoch))
+    shown = (path, result, table, ceilings)
+    typer.echo(json.dumps(report(*shown)) if as_json else text(*shown))
+
+
+def _refuse_unused(run: Any, over: str | None, layer: str | None, epoch: str, member: str | None, pairs: bool) -> None:
+    """Raise for options that would not be used."""
     if layer == epoch == "all":
         raise AkpsimError("`--layer all` and `--epoch all` are two comparisons; give one of them")
-    if over and (permutations or resamples or null):
-        raise AkpsimError(f"`--null`, `--permutations` and `--resamples` are of one matrix, not of `--{over} all`")
     if over and run is None:
         raise AkpsimError(f"`--{over} all` is of a run; name a run folder")
-    result: Any
-    if over and member:
-        result = akpsim.compare_within(run, over, member=member, **fixed, **options)
-    elif over:
-        result = akpsim.compare_over(run, over, progress=not as_json, **fixed, **options)
-    else:
-        representations = akpsim.read_features(sources or []) if run is None else run.representations(**fixed)
-        if permutations or resamples or null:
-            asked: dict[str, Any] = {"permutations": permutations, "resamples": resamples}
-            result = akpsim.significance(representations, progress=not as_json, **asked, **options)
-        else:
-            strict: Any = "raise" if run is None else "nan"
-            result = akpsim.compare(representations, undefined=strict, progress=not as_json, **options)
+    if run is None and (layer is not None or epoch != "-1"):
+        raise AkpsimError("`--layer` and `--epoch` are of a run; feature files hold one representation a member")
+    if member is not None and not over:
+        raise AkpsimError("`--member` goes with `--layer all` or `--epoch all`: what of that member is to be compared?")
+    if over and pairs:
+        raise AkpsimError(f"`--pairs` are of one matrix, not of `--{over} all`")
+
+
+def _table(result: Any, by: str) -> Any:
+    """Return the means within and between families, or None where nothing says which families there are."""
     grouped = by in result.coords and bool(result[by].dims)
-    if not grouped and by != "family":
-        akpsim.between_families(result, by=by)  # says which there are
-    table = akpsim.between_families(result, by=by) if grouped else None
-    saved: Any = akpsim.similarity_pairs(result, by=by) if pairs else table if over and not member else result
-    path = akpsim.save(saved, out or _default(run, saved, over))
-    typer.echo(json.dumps(report(path, result, table)) if as_json else text(path, result, table))
+    return akpsim.between_families(result, by=by) if grouped or by != "family" else None
+
+
+def _joined(result: Any, table: Any, ceilings: Any, over: str | None) -> Any:
+    """Return what is saved: for a comparison over layers or epochs the matrices together with the families' means.
+
+    Families are along the dimension ``group`` there, as ``family`` is a coordinate of the members.
+    """
+    if table is None or (over is None and ceilings is None):
+        return result
+    by = table.attrs["by"]
+    whole = result if hasattr(result, "data_vars") else result.to_dataset(promote_attrs=True)
+    if over is not None and over in table.dims:
+        means = table.rename({by: "group", f"other_{by}": "other_group"})
+        whole = whole.merge(means, combine_attrs="override").assign_attrs(by=by)
+    if ceilings is not None:
+        names = {name: f"ceiling_{name}" for name in ceilings.data_vars}
+        whole = whole.merge(ceilings.rename({by: "group", **names}), combine_attrs="override")
+    return whole
 
 
 def _epoch(text: str) -> float:
@@ -92,23 +159,32 @@ def _epoch(text: str) -> float:
 
 def _parameters(given: list[str] | None) -> dict[str, Any]:
     """Return the arguments of a metric from ``NAME=VALUE``; the metric checks them."""
-    found = {}
+    found: dict[str, Any] = {}
     for argument in given or []:
         name, equals, value = argument.partition("=")
         if not equals:
             raise AkpsimError(f"`--param` is NAME=VALUE, such as components=10, got {argument!r}")
-        found[name.strip()] = value.strip()
+        found[name.strip()] = _labels(value.strip()) if name.strip() == "labels" else value.strip()
     return found
 
 
-def _default(run: Any, result: Any, over: str | None) -> Path:
+def _labels(text: str) -> list[int]:
+    """Return one class a sample from a text file of whole numbers, or from the numbers themselves."""
+    words = Path(text).read_text(encoding="utf-8") if Path(text).is_file() else text
+    try:
+        return [int(word) for word in re.split(r"[\s,;]+", words.strip())]
+    except ValueError:
+        raise InvalidData(f"`labels` are whole numbers, or a text file of them, one a sample, got {text!r}") from None
+
+
+def _default(run: Any, result: Any, over: str | None, epoch: str) -> Path:
     """Return where a result goes that nobody named a place for."""
-    kind = "similarity" if result.attrs["result"] == "similarity" else result.attrs["result"].replace("_", "-")
-    if run is None:
-        return Path(f"{kind}.nc")
+    kind = result.attrs["result"].replace("_over", "").replace("_", "-")
     layer = result.coords["layer"].item() if "layer" in result.coords and not result["layer"].dims else None
     parts = [kind, result.attrs["metric"], layer, f"{over}s" if over else None]
+    if epoch not in ("-1", "all"):
+        parts.append(f"epoch_{epoch}")
     if over and "member" in result.coords and not result["member"].dims:
         parts.append(result["member"].item())
     name = "-".join(re.sub(r"[^\w.-]", "_", str(part)) for part in parts if part is not None)
-    return Path(run.path) / "analysis" / f"{name}.nc"
+    return Path(f"{name}.nc") if run is None else Path(run.path) / "analysis" / f"{name}.nc"

@@ -60,6 +60,8 @@ def saved_matrix(sources: list[Path] | None) -> Any:
         found = akpsim.open_result(sources[0])
     except StoreError:
         return None
+    if found.attrs.get("result") == "similarity_over":
+        raise InvalidData(f"{sources[0]} holds a matrix a {found.attrs['over']}; save one of them, or name the run")
     return found if found.attrs.get("result") in ("similarity", "distance") else None
 
 

@@ -6,23 +6,44 @@ from typing import Any
 
 FEW = 12
 """Up to so many rows a matrix without families is printed whole."""
-KEYS = ("mean", "mean_lower", "mean_upper", "pairs", "same_seed", "same_seed_pairs")
+KEYS = (
+    "mean",
+    "mean_lower",
+    "mean_upper",
+    "pairs",
+    "half_width",
+    "mean_z",
+    "significant",
+    "same_seed",
+    "same_seed_pairs",
+)
+TESTED = ("permutations", "correction", "smallest_p", "resamples", "level")
+KINDS = {
+    "similarity": "a similarity: larger is more alike",
+    "dissimilarity": "a dissimilarity: smaller is more alike",
+    "metric": "a distance: smaller is more alike",
+}
 
 
-def report(path: Path, result: Any, table: Any) -> dict[str, Any]:
+def report(path: Path, result: Any, table: Any, ceilings: Any) -> dict[str, Any]:
     """Return what the text says as plain values; NaN becomes null."""
     matrix = result if not hasattr(result, "data_vars") else result["similarity"]
     more = {} if matrix is result else {name: _plain(values.values) for name, values in result.data_vars.items()}
+    tested = {key: result.attrs[key] for key in TESTED if key in result.attrs}
     return {
         "path": str(path),
         "metric": result.attrs["metric"],
+        "kind": result.attrs["kind"],
         "dimensions": list(map(str, matrix.dims)),
         "members": list(map(str, matrix[matrix.dims[-2]].values)),
         "n": result.attrs["n"],
         "similarity": _plain(matrix.values),
         **more,
+        **tested,
         "undefined": json.loads(result.attrs.get("undefined", "{}")),
+        "cautions": json.loads(result.attrs.get("cautions", "[]")),
         "families": [] if table is None else cells(table),
+        "ceilings": [] if ceilings is None else ceiling_rows(ceilings),
     }
 
 
@@ -36,10 +57,10 @@ def cells(table: Any) -> list[dict[str, Any]]:
         names = [str(name) for name in part[by].values]
         block = [
             {
-                **({} if value is None else {over: getattr(value, "item", lambda same=value: same)()}),
+                **({} if value is None else {over: _bare(value)}),
                 "family": one,
                 "other": two,
-                **{key: _plain(part[key].values[i, j]) for key in KEYS},
+                **{key: _plain(part[key].values[i, j]) for key in KEYS if key in part},
             }
             for i, one in enumerate(names)
             for j, two in enumerate(names)
@@ -49,6 +70,23 @@ def cells(table: Any) -> list[dict[str, Any]]:
     return found
 
 
+def ceiling_rows(ceilings: Any) -> list[dict[str, Any]]:
+    """Return the noise ceiling of each family, at each layer or epoch if there are several."""
+    by, over = ceilings.attrs["by"], ceilings.attrs.get("over")
+    found = []
+    for value in ceilings[over].values if over in ceilings.dims else [None]:
+        part = ceilings if value is None else ceilings.sel({over: value})
+        for index, name in enumerate(part[by].values):
+            row = {key: _plain(part[key].values[index]) for key in ("lower", "upper", "members")}
+            found.append({**({} if value is None else {over: _bare(value)}), "family": str(name), **row})
+    return found
+
+
+def _bare(value: Any) -> Any:
+    """Return a number or a word without its numpy type."""
+    return value.item() if hasattr(value, "item") else value
+
+
 def _plain(value: Any) -> Any:
     """Return numbers, in lists if there are several, with None for NaN."""
     if getattr(value, "ndim", 0):
@@ -56,34 +94,98 @@ def _plain(value: Any) -> Any:
     return None if value != value else value.item()
 
 
-def text(path: Path, result: Any, table: Any) -> str:
+def text(path: Path, result: Any, table: Any, ceilings: Any) -> str:
     """Return the table of families, or a small matrix, with what has no value and where the result is."""
     matrix = result if not hasattr(result, "data_vars") else result["similarity"]
-    names = [str(name) for name in matrix[matrix.dims[-2]].values]
+    over = str(result.attrs.get("over", ""))
     lines = []
     if table is not None:
-        lines = [_row(cell, str(result.attrs.get("over", ""))) for cell in cells(table)]
-    elif len(names) <= FEW:
-        width = max(map(len, names))
-        lines = [
-            f"{name:{width}}  " + " ".join(f"{value:6.3f}" for value in row)
-            for name, row in zip(names, matrix.values, strict=True)
-        ]
+        lines = [_row(cell, over, result.attrs) for cell in cells(table)]
+    elif matrix.ndim == 2 and matrix.sizes[matrix.dims[0]] <= FEW:
+        lines = _small(matrix, result)
+    lines += [_ceiling(row, over) for row in ([] if ceilings is None else ceiling_rows(ceilings))]
+    if result.attrs.get("permutations"):
+        lines.append(_tests(result.attrs))
     undefined = json.loads(result.attrs.get("undefined", "{}"))
     lines += [f"no value for {name}: {reason}" for name, reason in undefined.items()]
+    lines += [f"caution: {sentence}" for sentence in json.loads(result.attrs.get("cautions", "[]"))]
     size = " x ".join(f"{matrix.sizes[dim]} {dim}s" for dim in matrix.dims if dim != "other")
-    return "\n".join([*lines, f"{path}: {result.attrs['metric']}, {size}, n = {result.attrs['n']} samples"])
+    kind = KINDS[result.attrs["kind"]]
+    return "\n".join([*lines, f"{path}: {result.attrs['metric']}, {kind}; {size}, n = {result.attrs['n']} samples"])
 
 
-def _row(cell: dict[str, Any], over: str) -> str:
+def _small(matrix: Any, result: Any) -> list[str]:
+    """Return a matrix row by row; with more than z, a line for each pair besides."""
+    names = [str(name) for name in matrix[matrix.dims[-2]].values]
+    width = max(map(len, names))
+    tables = [("", matrix.values, "6.3f")]
+    if matrix is not result and "z" in result and not {"p", "similarity_lower"} & set(result.data_vars):
+        tables.append(("z, in standard deviations above samples in random order:", result["z"].values, "6.1f"))
+    lines = []
+    for title, values, form in tables:
+        lines += [title] if title else []
+        lines += [
+            f"{name:{width}}  " + " ".join(f"{value:{form}}" if value == value else "     -" for value in row)
+            for name, row in zip(names, values, strict=True)
+        ]
+    if len(tables) == 1 and matrix is not result:
+        symmetric = result.attrs.get("symmetric", 1)
+        lines += [
+            f"{f'{one} - {two}':{2 * width + 3}}  {_pair(result, i, j)}"
+            for i, one in enumerate(names)
+            for j, two in enumerate(names)
+            if i < j or (i > j and not symmetric)
+        ]
+    return lines
+
+
+def _pair(result: Any, i: int, j: int) -> str:
+    """Return what is known of one pair."""
+    said = [f"{result['similarity'].values[i, j]:.3f}"]
+    if "similarity_lower" in result:
+        low, high = (result[f"similarity_{end}"].values[i, j] for end in ("lower", "upper"))
+        said.append(f"{100 * result.attrs['level']:g} % interval {low:.3f} to {high:.3f}")
+    if "z" in result:
+        said.append(f"z {result['z'].values[i, j]:.1f}")
+    if "p" in result:
+        said.append(f"p {result['p'].values[i, j]:.3g}, corrected {result['p_corrected'].values[i, j]:.3g}")
+    return "  ".join(said)
+
+
+def _tests(attrs: Any) -> str:
+    how = {"max": "the largest of each order", "fdr": "false discovery rate", "none": "nothing"}[attrs["correction"]]
+    return (
+        f"p: {_several(attrs['permutations'], 'random order')} of the samples, corrected over all pairs by {how}; "
+        f"smallest attainable {attrs['smallest_p']:.3g}"
+        + (", so that none can reach .05" if attrs["smallest_p"] > 0.05 else "")
+    )
+
+
+def _ceiling(row: dict[str, Any], over: str) -> str:
+    label = (f"{row[over]!s:14} " if over in row else "") + f"{'noise ceiling of ' + row['family']:40}"
+    if row["lower"] is None:
+        return f"{label} needs two members with a value, there are {row['members']}"
+    return f"{label} {row['lower']:.3f} to {row['upper']:.3f}  {row['members']} members"
+
+
+def _row(cell: dict[str, Any], over: str, attrs: Any) -> str:
     label = f"within {cell['family']}" if cell["family"] == cell["other"] else f"{cell['family']} - {cell['other']}"
     label = f"{cell[over]!s:14} {label:40}" if over in cell else f"{label:40}"
     if cell["mean"] is None:
         return f"{label} no pair with a value"
-    interval = (
-        "" if cell["mean_lower"] is None else f"  95 % interval {cell['mean_lower']:.3f} to {cell['mean_upper']:.3f}"
-    )
-    seeds = (
-        "" if cell["same_seed"] is None else f"  (same seed {cell['same_seed']:.3f}, {cell['same_seed_pairs']} pairs)"
-    )
-    return f"{label} {cell['mean']:.3f}  {cell['pairs']} pairs{interval}{seeds}"
+    said = [f"{label} {cell['mean']:.3f}", _several(cell["pairs"], "pair")]
+    if cell["mean_lower"] is not None:
+        said.append(f"95 % interval {cell['mean_lower']:.3f} to {cell['mean_upper']:.3f}")
+    if cell.get("half_width") is not None:
+        said.append(f"a pair +- {cell['half_width']:.3f} over samples")
+    if cell.get("mean_z") is not None:
+        said.append(f"z {cell['mean_z']:.1f}")
+    if attrs.get("permutations") and cell.get("significant") is not None:
+        said.append(f"p <= .05 in {cell['significant']:.0f} of {cell['pairs']}")
+    if cell["same_seed"] is not None:
+        said.append(f"(same seed {cell['same_seed']:.3f}, {_several(cell['same_seed_pairs'], 'pair')})")
+    return "  ".join(said)
+
+
+def _several(count: int, thing: str) -> str:
+    return f"{count} {thing}" + ("" if count == 1 else "s")

@@ -96,7 +96,7 @@ def test_training_comparing_and_plotting_say_where_things_are(tiny_study, tmp_pa
         (("compare", "a.npy", "cut.npy"), "cut.npy"),
         (("compare", "."), "no run"),
         (("compare", "a.npy", "--layer", "all", "--epoch", "all"), "are two comparisons; give one of them"),
-        (("compare", "a.npy", "--layer", "all", "--null"), "are of one matrix, not of `--layer all`"),
+        (("compare", "a.npy", "--layer", "all"), "`--layer all` is of a run"),
         (("compare", "a.npy", "a2.npy", "--metric", "ckaa"), "unknown metric 'ckaa': did you mean 'cka'"),
     ],
 )

@@ -65,7 +65,7 @@ def test_a_run_is_compared_and_its_families_tabulated(run):
 
 def test_layer_epoch_and_estimator_are_chosen(run):
     assert invoke(run, "--layer", "dense_1", "--epoch", "0", "--debiased").exit_code == 0
-    saved = akpsim.open_result(run / "analysis" / "similarity-cka_debiased-dense_1.nc")
+    saved = akpsim.open_result(run / "analysis" / "similarity-cka_debiased-dense_1-epoch_0.nc")
     x, y = akpsim.open_run(run).representations("dense_1", epoch=0)[:2].to_numpy()
     expected = akpsim.METRICS["cka_debiased"](x.astype(float), y.astype(float))
     assert saved.similarity[0, 1].item() == pytest.approx(expected, abs=1e-6)
@@ -74,7 +74,8 @@ def test_layer_epoch_and_estimator_are_chosen(run):
 def test_files_are_compared_and_saved_where_told(files, tmp_path):
     result = invoke(*files, "-o", tmp_path / "out.nc")
     assert result.exit_code == 0, result.output
-    assert result.stdout.splitlines()[-1] == f"{tmp_path / 'out.nc'}: cka, 3 members, n = 10 samples"
+    kind = "cka, a similarity: larger is more alike"
+    assert result.stdout.splitlines()[-1] == f"{tmp_path / 'out.nc'}: {kind}; 3 members, n = 10 samples"
     assert akpsim.open_result(tmp_path / "out.nc").member.values.tolist() == ["a", "b", "c"]
 
 
@@ -97,9 +98,15 @@ def test_different_numbers_of_samples_are_one_sentence(files):
 
 
 @pytest.mark.parametrize(("value", "says"), [(3.0, "all samples have the same response"), (np.nan, "neuron 0 is NaN")])
-def test_a_representation_without_a_value_is_one_sentence(files, value, says):
+def test_a_representation_without_a_value_leaves_its_cells_empty_and_says_why(files, tmp_path, value, says):
     np.save(files[1], np.full((10, 4), value))
-    one_sentence(invoke(*files), f"akpsim: b: cka is undefined: {says}")
+    result = invoke(*files, "-o", tmp_path / "out.nc")
+    assert result.exit_code == 0
+    assert f"no value for b: cka is undefined: {says}" in result.stdout
+    saved = akpsim.open_result(tmp_path / "out.nc").similarity.values
+    assert np.isnan(saved[1]).all()
+    assert saved[0, 2] > 0
+    one_sentence(invoke(*files[:2]), f"akpsim: b: cka is undefined: {says}")  # then no pair has a value
 
 
 def test_a_file_cut_short_is_one_sentence(files):
@@ -135,13 +142,19 @@ def test_a_saved_matrix_is_drawn_in_the_order_of_families(run, tmp_path):
 def test_members_are_compared_at_every_layer_and_every_epoch(run, over):
     result = invoke(run, f"--{over}", "all")
     assert result.exit_code == 0, result.output
-    kind = "between-cka-layers.nc" if over == "layer" else "between-cka-dense_2-epochs.nc"
+    kind = "similarity-cka-layers.nc" if over == "layer" else "similarity-cka-dense_2-epochs.nc"
     saved = akpsim.open_result(run / "analysis" / kind)
     assert saved[over].values.tolist() == (["dense_1", "dense_2"] if over == "layer" else [0, 3])
-    alone = akpsim.open_run(run).representations("dense_2", -1)
-    expected = akpsim.between_families(akpsim.compare(alone))
-    np.testing.assert_allclose(saved["mean"][-1], expected["mean"])
-    np.testing.assert_allclose(saved["mean_upper"][-1], expected["mean_upper"])
+    alone = akpsim.significance(akpsim.open_run(run).representations("dense_2", -1))
+    expected = akpsim.between_families(alone)
+    np.testing.assert_allclose(saved["mean"][-1], expected["mean"], atol=1e-6)
+    np.testing.assert_allclose(saved["mean_upper"][-1], expected["mean_upper"], atol=1e-6)
+    np.testing.assert_allclose(saved["mean_z"][-1], expected["mean_z"], atol=1e-4)
+    assert saved.similarity.dims == (over, "member", "other")
+    np.testing.assert_allclose(saved.similarity[-1], alone.similarity, atol=1e-6)
+    np.testing.assert_allclose(saved.z[-1], alone.z, atol=1e-4)
+    assert saved.family.values.tolist() == ["baseline"] * 3 + ["tanh"] * 3
+    assert saved.group.values.tolist() == ["baseline", "tanh"]
 
 
 def test_layers_of_one_member_are_compared_with_each_other(run):
@@ -157,11 +170,103 @@ def test_layers_of_one_member_are_compared_with_each_other(run):
 
 def test_nulls_intervals_and_p_values_are_asked_for(files, tmp_path):
     out = tmp_path / "out.nc"
-    assert invoke(*files, "--null", "--permutations", "9", "--resamples", "5", "-o", out).exit_code == 0
+    result = invoke(*files, "--permutations", "9", "--resamples", "5", "-o", out)
+    assert result.exit_code == 0, result.output
     saved = akpsim.open_result(out)
     assert {"similarity", "z", "p_corrected", "similarity_lower"} <= set(saved.data_vars)
     assert saved.attrs["permutations"] == 9
-    assert "z" in json.loads(invoke(*files, "--null", "--json", "-o", out).stdout)
+    pair = next(line for line in result.stdout.splitlines() if line.startswith("a - b"))
+    low, high = (saved[f"similarity_{end}"].values[0, 1] for end in ("lower", "upper"))
+    for part in (f"95 % interval {low:.3f} to {high:.3f}", f"z {saved.z.values[0, 1]:.1f}", "corrected"):
+        assert part in pair
+    assert "9 random orders of the samples" in result.stdout
+    assert "smallest attainable 0.1, so that none can reach .05" in result.stdout
+
+
+def test_z_stands_beside_cka_without_being_asked_for(files, run, tmp_path):
+    out = tmp_path / "out.nc"
+    result = invoke(*files, "-o", out)
+    assert "z, in standard deviations above samples in random order:" in result.stdout
+    assert f"{akpsim.open_result(out).z.values[0, 1]:6.1f}" in result.stdout
+    assert json.loads(invoke(*files, "--json", "-o", out).stdout)["z"][0][0] is None
+    assert "  z " in invoke(run, "-o", out).stdout.splitlines()[0]
+    assert "z" not in akpsim.open_result(out).attrs
+    invoke(*files, "--metric", "procrustes", "-o", out)
+    assert set(akpsim.open_result(out).data_vars) == {"similarity"}
+
+
+@pytest.mark.parametrize("metric", ["procrustes", "pwcca", "rsa", "jsd"])
+def test_p_values_and_intervals_of_any_metric(run, tmp_path, metric):
+    more = ("--layer", "dense_2", "--permutations", "19", "--resamples", "4")
+    logits = ("--param", "logits=true") if metric == "jsd" else ()
+    result = invoke(run, "--metric", metric, *more, *logits, "-o", tmp_path / "out.nc")
+    assert result.exit_code == 0, result.output
+    saved = akpsim.open_result(tmp_path / "out.nc")
+    assert np.isfinite(saved.p.values[~np.eye(6, dtype=bool)]).all()
+    assert (saved.similarity_lower < saved.similarity_upper).values[~np.eye(6, dtype=bool)].all()
+    assert "a pair +- " in result.stdout
+    assert "smallest attainable 0.05" in result.stdout
+
+
+def test_what_the_order_of_samples_cannot_change_has_no_p_value(files):
+    one_sentence(invoke(*files, "--metric", "magnitude", "--permutations", "9"), "the order of samples does not change")
+
+
+def test_the_noise_ceiling_is_printed_and_saved_when_asked_for(run):
+    result = invoke(run, "--ceiling")
+    saved = akpsim.open_result(run / "analysis" / "similarity-cka-dense_2.nc")
+    line = next(line for line in result.stdout.splitlines() if line.startswith("noise ceiling of tanh"))
+    assert f"{saved.ceiling_lower.values[1]:.3f} to {saved.ceiling_upper.values[1]:.3f}  3 members" in line
+    assert json.loads(invoke(run, "--ceiling", "--layer", "all", "--json").stdout)["ceilings"][0]["layer"] == "dense_1"
+
+
+def test_gram_matrices_of_a_run_are_kept_and_damage_is_computed_again(run):
+    def values():
+        assert invoke(run).exit_code == 0
+        return akpsim.open_result(run / "analysis" / "similarity-cka-dense_2.nc").similarity.values
+
+    first = values()
+    kept = sorted((run / "cache" / "dense_2-3").glob("*.npz"))
+    assert len(kept) == 7  # six members, and the products
+    for path in kept:
+        content = bytearray(path.read_bytes())
+        content[len(content) // 2] ^= 1
+        path.write_bytes(content)
+    np.testing.assert_allclose(values(), first, atol=1e-6)
+
+
+def test_workers_give_the_same_table(run):
+    assert invoke(run, "--workers", "2").stdout == invoke(run).stdout
+    one_sentence(invoke(run, "--workers", "2", "--scheduler", "tcp://127.0.0.1:1"), "give one of the two")
+
+
+def test_what_counts_alone_give_is_said(run):
+    result = invoke(run, "--metric", "cca", "--layer", "dense_1")
+    assert result.exit_code == 0, result.output
+    assert "caution" not in result.stdout
+    said = invoke(run, "--metric", "mutual_knn", "--json")
+    assert "10 neighbours of 19 other samples" in json.loads(said.stdout)["cautions"][0]
+    assert not said.stderr
+
+
+def test_outputs_are_compared_with_the_true_classes(tmp_path):
+    rng = np.random.default_rng(0)
+    labels = rng.integers(3, size=30)
+    outputs = [np.eye(3)[np.where(rng.random(30) < rate, labels, 0)] for rate in (0.9, 0.3)]
+    paths = [tmp_path / "a.npy", tmp_path / "b.npy"]
+    for path, values in zip(paths, outputs, strict=True):
+        np.save(path, values)
+    (tmp_path / "labels.txt").write_text("\n".join(map(str, labels)))
+    out = tmp_path / "out.nc"
+    result = invoke(
+        *paths, "--metric", "accuracy_difference", "--param", f"labels={tmp_path / 'labels.txt'}", "-o", out
+    )
+    assert result.exit_code == 0, result.output
+    one, two = ((values.argmax(axis=1) == labels).mean() for values in outputs)
+    assert akpsim.open_result(out).similarity.values[0, 1] == pytest.approx(abs(one - two))
+    assert invoke(*paths, "--metric", "disagreement", "-o", out).exit_code == 0
+    one_sentence(invoke(*paths, "--metric", "accuracy_difference"), "without `labels`, the true class of each sample")
+    one_sentence(invoke(*paths, "--metric", "accuracy_difference", "--param", "labels=x"), "`labels` are whole numbers")
 
 
 def test_arguments_of_a_metric_are_given_and_recorded(files, tmp_path):
@@ -174,6 +279,10 @@ def test_arguments_of_a_metric_are_given_and_recorded(files, tmp_path):
 
 def test_mistakes_in_options_are_one_sentence(files, run):
     one_sentence(invoke(*files, "--layer", "all"), "`--layer all` is of a run; name a run folder")
+    one_sentence(invoke(*files, "--layer", "dense_1"), "`--layer` and `--epoch` are of a run")
+    one_sentence(invoke(run, "--member", "tanh-1"), "`--member` goes with `--layer all` or `--epoch all`")
+    one_sentence(invoke(run, "--layer", "all", "--pairs"), "`--pairs` are of one matrix, not of `--layer all`")
+    one_sentence(invoke(run, "--permutations", "3", "--correction", "maxi"), "did you mean 'max'?")
     one_sentence(invoke(run, "--epoch", "last"), "`--epoch` is a number or all, got 'last'")
     one_sentence(invoke(run, "--epoch", "2"), "was not captured; there are: 0, 3")
     one_sentence(invoke(run, "--by", "familly"), "unknown coordinate of member 'familly': did you mean 'family'?")
@@ -188,7 +297,9 @@ def test_curves_and_strips_are_drawn_from_saved_results(run, tmp_path):
 
     invoke(run, "--layer", "all", "-o", tmp_path / "curve.nc")
     curve = akpsim.open_result(tmp_path / "curve.nc")
-    ax = PLOTS[curve.attrs["result"]].draw(curve)
+    ax, *maps = PLOTS[curve.attrs["result"]].draw(curve)
+    assert [drawn.get_title() for drawn in maps] == ["layer dense_1", "layer dense_2"]
+    np.testing.assert_allclose(maps[1].images[0].get_array(), curve.similarity[1])
     lines = {line.get_label(): line for line in ax.lines}
     np.testing.assert_allclose(lines["within tanh"].get_ydata(), curve["mean"][:, 1, 1])
     np.testing.assert_allclose(lines["baseline - tanh"].get_ydata(), curve["mean"][:, 1, 0])

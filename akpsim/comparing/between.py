@@ -7,6 +7,7 @@ with :math:`\theta_{-i}` the mean without member i.  The interval is Student's t
 of freedom.
 """
 
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -18,6 +19,15 @@ from akpsim.errors import UnknownName, unknown_name
 
 FEWEST = 3
 """Members a family that an interval needs: with two, one number would have to say how far it may be off."""
+EXTRA = {
+    "z": "mean_z",
+    "p_corrected": "significant",
+    "similarity_lower": "half_width",
+    "similarity_upper": "half_width",
+}
+"""What else is summarised of `akpsim.significance`, and under which name."""
+ALPHA = 0.05
+"""Up to this corrected p a pair counts as significant."""
 
 
 def between_families(similarity: xr.DataArray | xr.Dataset, *, by: str = "family", level: float = 0.95) -> xr.Dataset:
@@ -36,8 +46,10 @@ def between_families(similarity: xr.DataArray | xr.Dataset, *, by: str = "family
     -------
     Dataset (family, other_family)
         ``mean``, ``mean_lower``, ``mean_upper`` and ``pairs``; on the diagonal those within a family, without pairs of
-        a member with itself.  Members of two families with the same seed began alike, so that
-        ``same_seed`` and ``same_seed_pairs`` give those pairs apart; they are left out of ``mean``.
+        a member with itself.  Where `akpsim.significance` gave them also ``mean_z``, ``significant``, the pairs with a
+        corrected p of at most .05, and ``half_width``, the median of half a pair's interval over samples.
+        Members of two families with the same seed began alike, so that ``same_seed`` and ``same_seed_pairs`` give those
+        pairs apart; they are left out of the rest.
 
     Raises
     ------
@@ -45,15 +57,10 @@ def between_families(similarity: xr.DataArray | xr.Dataset, *, by: str = "family
         If the members have no such coordinate.
     """
     in_range(level, "level", 0, 1)
-    over = similarity.attrs.get("over")
+    over = str(similarity.attrs.get("over", ""))
     if over in similarity.dims:
-        array = (
-            similarity["similarity"].assign_attrs(similarity.attrs)
-            if isinstance(similarity, xr.Dataset)
-            else similarity
-        )
-        parts = [between_families(array.sel({over: value}), by=by, level=level) for value in array[over].values]
-        return xr.concat(parts, dim=array[over], combine_attrs="override")
+        return at_each(between_families, similarity, over, by=by, level=level)
+    extra = {name: similarity[name].to_numpy() for name in EXTRA if name in getattr(similarity, "data_vars", ())}
     similarity, groups = groups_of(similarity, by)
     names = list(dict.fromkeys(groups.tolist()))
     seeds = similarity["seed"].to_numpy() if "seed" in similarity.coords and similarity["seed"].dims else None
@@ -61,10 +68,11 @@ def between_families(similarity: xr.DataArray | xr.Dataset, *, by: str = "family
     columns: dict[str, Any] = {
         key: np.full(shape, np.nan) for key in ("mean", "mean_lower", "mean_upper", "same_seed")
     } | {key: np.zeros(shape, dtype=np.int64) for key in ("pairs", "same_seed_pairs")}
+    columns |= {EXTRA[name]: np.full(shape, np.nan) for name in extra}
     for row, one in enumerate(names):
         for column, two in enumerate(names):
             first, second = np.flatnonzero(groups == one), np.flatnonzero(groups == two)
-            found = _cell(similarity.to_numpy(), first, second, seeds if row != column else None, level)
+            found = _cell(similarity.to_numpy(), first, second, seeds if row != column else None, level, extra)
             for key, value in found.items():
                 columns[key][row, column] = value
     fixed = {str(name): value.reset_coords(drop=True) for name, value in similarity.coords.items() if not value.dims}
@@ -74,6 +82,12 @@ def between_families(similarity: xr.DataArray | xr.Dataset, *, by: str = "family
         coords={by: names, f"other_{by}": names, **fixed},
         attrs=attrs,
     )
+
+
+def at_each(function: Callable[..., xr.Dataset], similarity: Any, over: str, **options: Any) -> xr.Dataset:
+    """Return the tables that `function` makes of the matrix at each layer or epoch, side by side."""
+    parts = [function(similarity.isel({over: place}), **options) for place in range(similarity.sizes[over])]
+    return xr.concat(parts, dim=similarity[over], combine_attrs="override")
 
 
 def groups_of(similarity: xr.DataArray | xr.Dataset, by: str) -> tuple[xr.DataArray, np.ndarray]:
@@ -90,7 +104,12 @@ def groups_of(similarity: xr.DataArray | xr.Dataset, by: str) -> tuple[xr.DataAr
 
 
 def _cell(
-    values: np.ndarray, first: np.ndarray, second: np.ndarray, seeds: np.ndarray | None, level: float
+    values: np.ndarray,
+    first: np.ndarray,
+    second: np.ndarray,
+    seeds: np.ndarray | None,
+    level: float,
+    extra: dict[str, np.ndarray],
 ) -> dict[str, float]:
     """Return the mean of a block of pairs, its interval and the same-seed pairs apart."""
     block = values[np.ix_(first, second)]
@@ -106,6 +125,13 @@ def _cell(
         found["mean"] = block[apart].mean()
         half = _half_width(block, apart, within, level)
         found |= {"mean_lower": found["mean"] - half, "mean_upper": found["mean"] + half}
+        of_pairs = {name: table[np.ix_(first, second)][apart] for name, table in extra.items()}
+        if "z" in of_pairs:
+            found["mean_z"] = np.nanmean(of_pairs["z"]) if np.isfinite(of_pairs["z"]).any() else np.nan
+        if "p_corrected" in of_pairs:
+            found["significant"] = int((of_pairs["p_corrected"] <= ALPHA).sum()) // (2 if within else 1)
+        if "similarity_upper" in of_pairs:
+            found["half_width"] = np.median(of_pairs["similarity_upper"] - of_pairs["similarity_lower"]) / 2
     return found
 
 

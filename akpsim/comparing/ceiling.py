@@ -10,7 +10,7 @@ Biology 10).  Both follow from the matrix:
 import numpy as np
 import xarray as xr
 
-from akpsim.comparing.between import groups_of
+from akpsim.comparing.between import at_each, groups_of
 from akpsim.errors import AkpsimError
 
 
@@ -27,13 +27,17 @@ def noise_ceiling(similarity: xr.DataArray | xr.Dataset, *, by: str = "family") 
     Returns
     -------
     Dataset (family)
-        ``lower``, ``upper`` and ``members``, those that have values; NaN below two.
+        ``lower``, ``upper`` and ``members``, those that have values; NaN below two; at each layer or epoch of what
+        `akpsim.compare_over` returns.
 
     Raises
     ------
     AkpsimError
         If the metric is not the cosine of an angle between points.
     """
+    over = str(similarity.attrs.get("over", ""))
+    if over in similarity.dims:
+        return at_each(noise_ceiling, similarity, over, by=by)
     similarity, groups = groups_of(similarity, by)
     if not similarity.attrs.get("cosine", 0):
         name = similarity.attrs.get("metric", "this")

@@ -1,13 +1,18 @@
 """A run's members compared layer by layer or epoch by epoch, and one member's layers or epochs with each other."""
 
+import json
+import re
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Any, Literal
 
 import numpy as np
 import xarray as xr
 
 from akpsim.checks import one_of
+from akpsim.cluster import perhaps_connected
 from akpsim.comparing.compare import compare
+from akpsim.comparing.significance import significance as tested
 from akpsim.errors import AkpsimError, StoreError, unknown_name
 from akpsim.progress import Progress
 from akpsim.store import Run
@@ -21,11 +26,13 @@ def compare_over(
     *,
     layer: str | None = None,
     epoch: float = -1,
-    metric: str = "cka",
-    memory: int | str | None = None,
+    significance: bool = False,
+    cache: bool = False,
+    workers: int | None = None,
+    scheduler: str | None = None,
     progress: bool = False,
-    **parameters: Any,
-) -> xr.DataArray:
+    **options: Any,
+) -> xr.DataArray | xr.Dataset:
     """Compare all members of a run at each of its layers, or at each captured epoch.
 
     Parameters
@@ -36,28 +43,60 @@ def compare_over(
         ``"layer"``: every captured layer, at `epoch`; ``"epoch"``: every epoch that all members captured, at `layer`.
     layer, epoch
         The one that is held fixed.
-    metric, memory, **parameters
-        As for `akpsim.compare`.
+    significance : bool
+        Compare by `akpsim.significance` instead of `akpsim.compare`.
+    cache : bool
+        Keep Gram matrices in the run folder.
+    workers, scheduler, **options
+        As for `akpsim.compare` or `akpsim.significance`: metric, memory, arguments of the metric ...
 
     Returns
     -------
-    DataArray (layer or epoch, member, other)
+    DataArray, or Dataset for `significance` (layer or epoch, member, other)
         ``attrs["result"]`` is ``"similarity_over"``; `akpsim.between_families` makes the curve of each family from it.
     """
     one_of(over, "over", ("layer", "epoch"))
     values: list[Any] = list(run.layers) if over == "layer" else _common_epochs(run, layer)
-    tables = []
-    with Progress(f"{over}s", total=len(values), show=progress) as bar:
+    tables: list[Any] = []
+    function: Any = tested if significance else compare
+    with (
+        perhaps_connected(workers, scheduler) as client,
+        Progress(f"{over}s", total=len(values), show=progress) as bar,
+    ):
+        where = None if client is None else client.scheduler.address
         for value in values:
             found = run.representations(value, epoch) if over == "layer" else run.representations(layer, value)
-            tables.append(compare(found, metric=metric, memory=memory, **parameters))
+            kept = cache_folder(run, found) if cache else None
+            tables.append(function(found, cache=kept, scheduler=where, **options))
             bar.advance(note=str(value))
     stacked = xr.concat(
         [table.drop_vars(over).expand_dims({over: [value]}) for table, value in zip(tables, values, strict=True)],
         dim=over,
         combine_attrs="override",
     )
-    return stacked.assign_attrs(tables[-1].attrs | {"result": "similarity_over", "over": over})
+    attrs: dict[str, Any] = tables[-1].attrs | {"result": "similarity_over", "over": over}
+    for name, gather in (("undefined", _named), ("cautions", _listed)):
+        said = gather(
+            {str(value): json.loads(t.attrs[name]) for value, t in zip(values, tables, strict=True) if name in t.attrs}
+        )
+        attrs |= {name: json.dumps(said)} if said else {}
+    found_over: xr.DataArray | xr.Dataset = stacked.assign_attrs(attrs)
+    return found_over
+
+
+def cache_folder(run: Run, representations: xr.DataArray) -> Path:
+    """Return the folder of a run where Gram matrices of one layer at one epoch are kept."""
+    layer, epoch = (representations[name] for name in ("layer", "epoch"))
+    name = f"{layer.item()}-{'last' if epoch.dims else epoch.item()}"
+    return run.path / "cache" / re.sub(r"[^\w.-]", "_", name)
+
+
+def _named(said: dict[str, Any]) -> dict[str, str]:
+    return {f"{name} at {value}": reason for value, reasons in said.items() for name, reason in reasons.items()}
+
+
+def _listed(said: dict[str, Any]) -> list[str]:
+    return [f"{value}: {sentence}" for value, sentences in said.items() for sentence in sentences]
 
 
 def compare_within(
@@ -67,22 +106,21 @@ def compare_within(
     member: str | None = None,
     layer: str | None = None,
     epoch: float = -1,
-    metric: str = "cka",
-    memory: int | str | None = None,
-    **parameters: Any,
-) -> xr.DataArray:
+    significance: bool = False,
+    **options: Any,
+) -> xr.DataArray | xr.Dataset:
     """Compare the layers of one member with each other, or its epochs.
 
     Parameters
     ----------
-    run, over, layer, epoch, metric, memory, **parameters
+    run, over, layer, epoch, significance, **options
         As for `compare_over`.
     member : str, optional
         By default the first.
 
     Returns
     -------
-    DataArray (layer or epoch, other)
+    DataArray, or Dataset for `significance` (layer or epoch, other)
         ``attrs["result"]`` is ``"similarity"``.
     """
     one_of(over, "over", ("layer", "epoch"))
@@ -98,11 +136,13 @@ def compare_within(
         )
         for value in values
     }
-    matrix = compare(found, metric=metric, memory=memory, axis=over, **parameters)
+    function: Any = tested if significance else compare
+    matrix: Any = function(found, axis=over, **options)
     fixed = next(iter(found.values()))
     kept = {"member": name, **{key: fixed[key].item() for key in ("layer", "epoch") if key != over}}
     attrs = {"made_from": str(run.path), "study": str(run.manifest.get("study", ""))}
-    return matrix.assign_coords({**kept, over: list(values), "other": list(values)}).assign_attrs(attrs)
+    labelled: xr.DataArray | xr.Dataset = matrix.assign_coords({**kept, over: list(values), "other": list(values)})
+    return labelled.assign_attrs(attrs)
 
 
 def _common_epochs(run: Run, layer: str | None) -> list[int]:

@@ -16,6 +16,7 @@ from akpsim.checks import at_least, in_range, one_of
 from akpsim.cluster import each, perhaps_connected
 from akpsim.comparing.align import Aligned, align
 from akpsim.comparing.compare import all_pairs, check_enough, in_bytes, labelled, raise_if_useless
+from akpsim.comparing.engine import ONCE
 from akpsim.comparing.null import Null, permutation_null
 from akpsim.comparing.points import Embedded, blocks_within, embedded, scores_of
 from akpsim.errors import AkpsimError, UndefinedMetric
@@ -102,6 +103,8 @@ def significance(
         raise_if_useless(scores, strict=False)
         if products is not None and found.products:
             null = permutation_null(products, found.products)
+        if permutations or resamples:  # all rows are needed again and again
+            aligned = aligned.in_memory(ONCE if most is None else most // 2)
         if permutations:
             orders = [rng.permutation(aligned.n) for _ in range(permutations)]
             drawn = _drawn(found, aligned, arguments, orders, most, progress, client)

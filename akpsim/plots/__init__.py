@@ -17,7 +17,7 @@ from akpsim.plots.lotka_volterra import plot_lotka_volterra, plot_trajectories
 from akpsim.plots.ordination import plot_ordination, plot_panels
 from akpsim.plots.rates import plot_calibration, plot_slope
 from akpsim.plots.similarity import plot_similarity
-from akpsim.plots.similarity_curve import plot_similarity_curve
+from akpsim.plots.similarity_curve import plot_similarity_curve, plot_similarity_over
 from akpsim.plots.similarity_strip import plot_similarity_strip
 from akpsim.registry import Registry
 
@@ -45,6 +45,7 @@ PLOTS: Registry[Plot] = Registry(
         Plot("ordination", plot_ordination, "members on the first two axes of an ordination"),
         Plot("ordination_panels", plot_panels, "maps beside each other with the tested effects, as figure 1"),
         Plot("similarity", plot_similarity, "a matrix of similarities, ordered by family"),
+        Plot("similarity_over", plot_similarity_over, "similarity of families along layers or epochs, or the matrices"),
         Plot("between", plot_similarity_curve, "similarity within and between families along layers or epochs"),
         Plot("similarity_pairs", plot_similarity_strip, "every pair of members within and between families"),
         Plot("distance", plot_similarity, "a matrix of distances, ordered by family"),

@@ -1,6 +1,6 @@
 """What all pictures share: axes to draw on, colours that colour-blind readers can tell apart, saving."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +14,8 @@ PALETTE = ("#0072B2", "#E69F00", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#F
 """Okabe and Ito (2008), "Color universal design"."""
 
 STRESS_COLOURS = {"none": "#0072B2", "mild": "#E69F00", "severe": "#D55E00"}
+ACRONYMS = {"cka", "rbf", "cca", "svcca", "pwcca", "rsa", "rv", "nbs", "cknna", "knn", "gulp", "jsd", "cv"}
+KINDS = {"similarity": "similarity", "dissimilarity": "dissimilarity", "metric": "distance"}
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*")
 
 
@@ -70,3 +72,11 @@ def save_figure(drawn: Any, path: Path | str, *, dpi: int = 200) -> Path:
         figure.savefig(temporary, dpi=dpi, bbox_inches="tight")
     plt.close(figure)
     return Path(path)
+
+
+def metric_label(attrs: Mapping[Any, Any], *, distance: bool = False) -> str:
+    """Return a metric's name and what its values are: ``CKA similarity``, ``procrustes distance``."""
+    name = str(attrs.get("metric", ""))
+    words = " ".join(word.upper() if word in ACRONYMS else word for word in name.split("_"))
+    kind = "distance" if distance else KINDS.get(str(attrs.get("kind")), "")
+    return words if kind in words else f"{words} {kind}".strip()

@@ -6,7 +6,7 @@ import numpy as np
 import xarray as xr
 from matplotlib.axes import Axes
 
-from akpsim.plots.axes import axes_or_new
+from akpsim.plots.axes import axes_or_new, metric_label
 
 FEW = 12
 """Up to so many rows, values are written into the cells and every row is labelled."""
@@ -44,7 +44,7 @@ def plot_similarity(
     low, high = _limits(matrix)
     image = ax.imshow(values, vmin=low, vmax=high, cmap="viridis", interpolation="nearest", aspect="equal")
     figure: Any = ax.figure
-    figure.colorbar(image, ax=ax, label=f"{matrix.attrs.get('metric', '')} {matrix.name}".strip(), shrink=0.85)
+    figure.colorbar(image, ax=ax, label=metric_label(matrix.attrs, distance=matrix.name == "distance"), shrink=0.85)
     _label(ax.yaxis, matrix[rows].to_numpy(), None if groups[0] is None else groups[0][order[0]], ax.axhline)
     _label(ax.xaxis, matrix[columns].to_numpy(), None if groups[1] is None else groups[1][order[1]], ax.axvline)
     if max(values.shape) <= FEW:
@@ -116,7 +116,7 @@ def _title(matrix: xr.DataArray, rows: str) -> str:
         said.append(f"n = {matrix.attrs['n']} samples")
     said += [
         f"{name} {matrix[name].item()}"
-        for name in ("layer", "epoch")
+        for name in ("layer", "epoch", "member")
         if name in matrix.coords and not matrix[name].dims
     ]
     return ", ".join(said)

@@ -1,10 +1,16 @@
 """Draw similarity within and between families, along layers or epochs, with its interval."""
 
+from typing import Any
+
 import numpy as np
 import xarray as xr
 from matplotlib.axes import Axes
 
-from akpsim.plots.axes import MARKERS, axes_or_new, colours
+from akpsim.plots.axes import MARKERS, axes_or_new, colours, metric_label
+from akpsim.plots.similarity import plot_similarity
+
+MAPS = 8
+"""Most heat maps in one figure."""
 
 
 def plot_similarity_curve(between: xr.Dataset, *, ax: Axes | None = None) -> Axes:
@@ -25,7 +31,7 @@ def plot_similarity_curve(between: xr.Dataset, *, ax: Axes | None = None) -> Axe
     """
     ax = axes_or_new(ax, size=(6.0, 4.0))
     by = str(between.attrs["by"])
-    over = next((str(dim) for dim in between.dims if dim not in (by, f"other_{by}")), None)
+    over = next((str(dim) for dim in between["mean"].dims if dim not in (by, f"other_{by}")), None)
     names = [str(name) for name in between[by].values]
     colour = colours(names)
     labels = [str(value) for value in between[over].values] if over else [""]
@@ -42,6 +48,46 @@ def plot_similarity_curve(between: xr.Dataset, *, ax: Axes | None = None) -> Axe
             ax.plot(place, other, color=colour[name], ls="--", lw=1, label=f"{names[0]} - {name}")
     if not numeric:
         ax.set_xticks(place, labels, rotation=30, ha="right")
-    ax.set(xlabel=over or "", ylabel=f"{between.attrs.get('metric', 'similarity')}, mean and interval")
+    ax.set(xlabel=over or "", ylabel=f"{metric_label(between.attrs)}, mean and interval")
     ax.legend(loc="upper left", bbox_to_anchor=(1.0, 1.0), frameon=False, fontsize=7)
     return ax
+
+
+def plot_similarity_over(whole: xr.Dataset) -> Any:
+    """Draw what `akpsim.compare_over` returned: curves of families above the matrices, or these alone.
+
+    Parameters
+    ----------
+    whole : Dataset (layer or epoch, member, other)
+        With the means that `akpsim.between_families` gives, families along the dimension ``group``, or without.
+        Nothing is computed here.
+
+    Returns
+    -------
+    array of Axes
+        The curves, if there are means, and one heat map a layer or epoch, eight at most, evenly chosen.
+    """
+    import matplotlib.pyplot as plt
+
+    over = str(whole.attrs["over"])
+    chosen = np.unique(np.linspace(0, whole.sizes[over] - 1, min(MAPS, whole.sizes[over])).round().astype(int))
+    columns = min(4, len(chosen))
+    rows = -(-len(chosen) // columns)
+    curves = int("mean" in whole)
+    figure = plt.figure(figsize=(4.2 * max(2, columns), 3.6 * rows + 4.0 * curves), layout="constrained")
+    grid = figure.add_gridspec(rows + curves, columns)
+    axes = [plot_similarity_curve(_means(whole), ax=figure.add_subplot(grid[0, :]))] if curves else []
+    for place, index in enumerate(chosen):
+        one = whole.isel({over: int(index)})
+        row, column = divmod(place, columns)
+        drawn = plot_similarity(one, ax=figure.add_subplot(grid[row + curves, column]))
+        drawn.set_title(f"{over} {one[over].item()}", fontsize=8)
+        axes.append(drawn)
+    return np.asarray(axes)
+
+
+def _means(whole: xr.Dataset) -> xr.Dataset:
+    """Return the means alone, with the families along the coordinate that they were grouped by."""
+    by = str(whole.attrs["by"])
+    means = whole[[name for name in whole.data_vars if "other_group" in whole[name].dims]]
+    return means.rename({"group": by, "other_group": f"other_{by}"})

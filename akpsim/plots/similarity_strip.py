@@ -4,7 +4,7 @@ import numpy as np
 import xarray as xr
 from matplotlib.axes import Axes
 
-from akpsim.plots.axes import axes_or_new, colours
+from akpsim.plots.axes import axes_or_new, colours, metric_label
 
 WIDTH = 0.3
 """Half the width over which points of a strip are spread, so that they do not hide each other."""
@@ -43,5 +43,5 @@ def plot_similarity_strip(pairs: xr.Dataset, *, ax: Axes | None = None) -> Axes:
         ax.scatter(values, height, s=12, facecolors=face, edgecolors=edge, linewidths=0.7, label=strip)
     ax.set_yticks(range(len(strips)), [f"within {name}" if name in families else name for name in strips], fontsize=7)
     ax.invert_yaxis()
-    ax.set_xlabel(f"{pairs.attrs.get('metric', 'similarity')} of a pair (hollow: same seed)")
+    ax.set_xlabel(f"{metric_label(pairs.attrs)} of a pair (hollow: same seed)")
     return ax

@@ -46,6 +46,10 @@ class StoredActivation:
         self.path, self.layer, self.epoch_index, self.shape = path, layer, epoch_index, shape
         self.dtype = np.dtype(np.float32)
 
+    def __getstate__(self) -> dict[str, Any]:
+        """Return what a worker gets, which may be in another folder."""
+        return self.__dict__ | {"path": self.path.resolve()}
+
     def __getitem__(self, key: tuple[slice, slice]) -> np.ndarray:
         with open_member(self.path) as file:
             variable = file[f"activations/{layer_group(self.layer)}/activation"]
