@@ -5,7 +5,12 @@ import io
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
-LATEX_SPECIAL = {"_": r"\_", "%": r"\%", "&": r"\&", "#": r"\#", "$": r"\$", "±": r"$\pm$"}
+LATEX_SPECIAL = {letter: rf"\{letter}" for letter in "_%&#${}"} | {
+    "±": r"$\pm$",
+    "~": r"\textasciitilde{}",
+    "^": r"\textasciicircum{}",
+    "\\": r"\textbackslash{}",
+}
 
 
 @dataclass(frozen=True)
@@ -67,7 +72,7 @@ def as_latex(table: Table) -> str:
     """Return a ``table`` for the package booktabs."""
 
     def escaped(cell: str) -> str:
-        return "".join(LATEX_SPECIAL.get(letter, letter) for letter in cell.replace("\\", "/"))
+        return "".join(LATEX_SPECIAL.get(letter, letter) for letter in cell)
 
     columns = "l" * table.left + "r" * (len(table.header) - table.left)
     lines = [" & ".join(map(escaped, line)) + r" \\" for line in (table.header, *table.rows)]

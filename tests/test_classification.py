@@ -124,6 +124,11 @@ def test_the_papers_class_0_stands_beside_the_larger_class(tmp_path):
     assert table.paper_recall.values.tolist() == [[0.0, 1.0]]
 
 
+def test_any_name_can_stand_in_latex():
+    table = Table(["x"], [["a^b~{50%}\\"]])
+    assert as_latex(table).splitlines()[6] == r"a\textasciicircum{}b\textasciitilde{}\{50\%\}\textbackslash{} \\"
+
+
 def test_formats_of_a_table_by_hand():
     table = Table(["a_b", "x"], [["one", "1 ± 2"], ["o|o", "10 %"]], caption=["Said."])
     assert as_text(table) == "a_b      x\none  1 ± 2\no|o   10 %\nSaid."

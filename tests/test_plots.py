@@ -56,6 +56,16 @@ def test_many_families_are_dealt_to_rows_in_which_no_two_look_alike(tiny_run):
         assert [name for row in shown for name in row] == names
 
 
+@pytest.mark.parametrize("draw", [plot_history, plot_audit])
+def test_members_can_be_grouped_by_any_of_their_coordinates_and_by_no_other(tiny_run, draw):
+    table = tiny_run.history if draw is plot_history else tiny_run.audit
+    labels = legend_of(draw(table, by="seed"))
+    assert [label.split(" ")[0] for label in labels][:2] == ["0", "1"]
+    for wrong in ("nonsense", "epoch"):
+        with pytest.raises(AkpsimError, match=f"unknown coordinate of members '{wrong}': .*There are: .*family"):
+            draw(table, by=wrong)
+
+
 def test_stress_levels_have_their_own_colours_and_colours_differ():
     assert colours(["severe", "none"]) == {key: STRESS_COLOURS[key] for key in ("severe", "none")}
     assert len(set(colours([f"family {n}" for n in range(len(PALETTE))]).values())) == len(PALETTE)

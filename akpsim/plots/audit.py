@@ -6,7 +6,7 @@ import numpy as np
 import xarray as xr
 from matplotlib.axes import Axes
 
-from akpsim.plots.axes import MARKERS, colours, in_rows, legend_beside, rows_of_axes
+from akpsim.plots.axes import MARKERS, colours, in_rows, labels_by, legend_beside, rows_of_axes
 
 PANELS = {
     "gradient_cosine": "cosine of gradient\nbefore and after",
@@ -32,7 +32,7 @@ def plot_audit(audit: xr.Dataset, *, by: str = "family", axes: Any = None) -> np
     array of Axes, shape (3,), or (row, 3) where more than five groups are dealt to rows
         A cosine or a CKA of one, and a ratio of one, mean that the swap changed nothing.
     """
-    groups = list(dict.fromkeys(audit[by].values.tolist()))
+    groups = list(dict.fromkeys(labels_by(audit, by).tolist()))
     rows = [row for row in in_rows(groups) if any(has_events(audit, by, group) for group in row)]
     rows = rows or [groups] if axes is None else [groups]
     if axes is None:
@@ -51,14 +51,14 @@ def plot_audit(audit: xr.Dataset, *, by: str = "family", axes: Any = None) -> np
 
 def has_events(audit: xr.Dataset, by: str, group: str) -> bool:
     """Tell whether anything happened to the members of a group."""
-    return bool(audit.epoch.sel(member=audit[by].astype(str) == str(group)).notnull().any())
+    return bool(audit.epoch.isel(member=labels_by(audit, by) == group).notnull().any())
 
 
 def draw_groups(ax: Axes, audit: xr.Dataset, variable: str, *, by: str, groups: Any) -> None:
     """Draw one panel: a point an event, groups side by side, coloured as in the picture of the history."""
-    colour, shown = colours(groups), [str(group) for group in groups if has_events(audit, by, group)]
+    colour, shown = colours(groups), [group for group in groups if has_events(audit, by, group)]
     for index, group in enumerate(shown):
-        rows = audit.sel(member=audit[by].astype(str) == group)
+        rows = audit.isel(member=labels_by(audit, by) == group)
         shift = (index - (len(shown) - 1) / 2) * 0.6 / len(shown)
         ax.scatter(
             rows.epoch.values.ravel() + shift,

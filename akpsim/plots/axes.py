@@ -8,6 +8,7 @@ import numpy as np
 import xarray as xr
 from matplotlib.axes import Axes
 
+from akpsim.errors import unknown_name
 from akpsim.files import atomic
 
 PALETTE = ("#0072B2", "#E69F00", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#F0E442", "#000000")
@@ -34,6 +35,15 @@ def colours(groups: Iterable[str]) -> dict[str, str]:
     if set(names) <= set(STRESS_COLOURS):
         return {name: STRESS_COLOURS[name] for name in names}
     return {name: PALETTE[index % len(PALETTE)] for index, name in enumerate(names)}
+
+
+def labels_by(result: Any, by: str) -> np.ndarray:
+    """Return the label of each member of a result by a coordinate of members, as text."""
+    if by not in result.coords or result[by].dims != ("member",):
+        known = [str(name) for name, coordinate in result.coords.items() if coordinate.dims == ("member",)]
+        raise unknown_name("coordinate of members", by, known)
+    labels: np.ndarray = result[by].values.astype(str)
+    return labels
 
 
 def in_rows(groups: Sequence[str], *, most: int = 5) -> list[Sequence[str]]:

@@ -6,7 +6,7 @@ import numpy as np
 import xarray as xr
 from matplotlib.axes import Axes
 
-from akpsim.plots.axes import colours, rows_of_axes
+from akpsim.plots.axes import colours, labels_by, rows_of_axes
 
 PANELS = {"train_accuracy": "training", "validation_accuracy": "validation"}
 
@@ -32,7 +32,7 @@ def plot_training_curves(curves: xr.Dataset, *, by: str | None = None, axes: Any
     if axes is None:
         axes = rows_of_axes(len(perturbations), 2 * len(optimizers), size=(3, 2.7), sharex=True, sharey=True)
     by = by or ("initializer" if len(unique(curves["initializer"])) > 1 else "seed")
-    colour = colours(unique(curves[by]))
+    colour = colours(labels_by(curves, by))
     for row, perturbation in zip(axes, perturbations, strict=True):
         for place, optimizer in enumerate(optimizers):
             cell = curves.isel(member=(curves.perturbation == perturbation) & (curves.optimizer == optimizer))

@@ -8,7 +8,7 @@ import xarray as xr
 from matplotlib.axes import Axes
 from matplotlib.ticker import MaxNLocator
 
-from akpsim.plots.axes import PALETTE, axes_or_new, colours
+from akpsim.plots.axes import PALETTE, axes_or_new, colours, labels_by
 
 COLUMNS = 3
 WIDE = 90
@@ -108,7 +108,7 @@ def plot_members(table: xr.Dataset, *, by: str | None = None, axes: Any = None) 
         rows = -(-(len(names) + 1) // COLUMNS)
         axes = plt.subplots(rows, COLUMNS, figsize=(11, 3 * rows), layout="constrained")[1].ravel()
     by = by or str(table.attrs["by"])
-    labels = table[by].values.astype(str)
+    labels = labels_by(table, by)
     colour = colours(dict.fromkeys(labels))
     for ax, name in zip(axes, names, strict=False):
         _strips(ax, table, name, labels=labels, colour=colour)
@@ -185,11 +185,11 @@ def plot_populations(populations: xr.Dataset | xr.DataArray, *, by: str = "famil
     """
     ax = axes_or_new(ax, size=(6.5, 4.2))
     values = populations["populations"] if isinstance(populations, xr.Dataset) else populations
-    colour = colours(values[by].values.astype(str))
+    colour = colours(labels_by(values, by))
     styles = ("-", "--", ":", "-.")
     for index, name in enumerate(values.population.values):
         for group in colour:
-            lines = values.sel(population=name).isel(member=values[by].values.astype(str) == group)
+            lines = values.sel(population=name).isel(member=labels_by(values, by) == group)
             drawn = ax.plot(
                 values.time,
                 lines.transpose("time", "member"),

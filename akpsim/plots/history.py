@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from akpsim.plots.axes import colours, in_rows, legend_beside, rows_of_axes
+from akpsim.plots.axes import colours, in_rows, labels_by, legend_beside, rows_of_axes
 
 PANELS = {"train_accuracy": "training", "validation_accuracy": "validation"}
 
@@ -26,7 +26,7 @@ def plot_history(history: xr.Dataset, *, by: str = "family", axes: Any = None) -
     -------
     array of Axes, shape (2,), or (row, 2) where more than five groups are dealt to rows
     """
-    groups = list(dict.fromkeys(history[by].values.tolist()))
+    groups = list(dict.fromkeys(labels_by(history, by).tolist()))
     rows = in_rows(groups) if axes is None else [groups]
     if axes is None:
         axes = rows_of_axes(len(rows), 2, size=(3.6, 3.2 if len(rows) == 1 else 2.4), sharex="row", sharey=True)
@@ -45,7 +45,7 @@ def plot_history(history: xr.Dataset, *, by: str = "family", axes: Any = None) -
 def draw_groups(ax: Any, history: xr.Dataset, variable: str, *, by: str, groups: Any) -> None:
     """Draw one panel: members and means of some groups, and the majority class."""
     for group, colour in colours(groups).items():
-        lines = history[variable].sel(member=history[by].astype(str) == group)
+        lines = history[variable].isel(member=labels_by(history, by) == group)
         ax.plot(history.epoch, lines.T, color=colour, linewidth=0.6, alpha=0.35)
         label = f"{group} (n = {lines.sizes['member']})"
         ax.plot(history.epoch, lines.mean("member"), color=colour, linewidth=2, label=label)

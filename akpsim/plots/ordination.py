@@ -8,8 +8,7 @@ import xarray as xr
 from matplotlib.axes import Axes
 
 from akpsim.distances import in_order
-from akpsim.errors import unknown_name
-from akpsim.plots.axes import MARKERS, axes_or_new, colours, origin
+from akpsim.plots.axes import MARKERS, axes_or_new, colours, labels_by, origin
 
 SPREAD = "mean distance within"
 MOST = 99
@@ -113,9 +112,7 @@ def _labels(ordination: xr.Dataset, by: str | None) -> np.ndarray:
     """Return the groups of members under a coordinate's name; all in one group without a name."""
     if by is None:
         return np.full(ordination.sizes["member"], "members")
-    if by not in ordination.coords:
-        raise unknown_name("coordinate of members", by, [str(name) for name in ordination.coords])
-    return ordination[by].values
+    return labels_by(ordination, by)
 
 
 def _axis(ordination: xr.Dataset, index: int) -> str:
