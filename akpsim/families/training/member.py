@@ -162,14 +162,9 @@ class Work:
         if not points:
             return None
         probe = self.prepared.parts["probe"]
-        updates = self.epochs * self.training.updates_per_epoch
+        k = max(1, self.epochs * self.training.updates_per_epoch // points)
         summaries = Summaries(
-            self.network,
-            self.head.hidden,
-            inputs=probe.inputs,
-            labels=probe.labels,
-            classes=self.classes,
-            every=max(1, updates // points),
+            self.network, self.head.hidden, inputs=probe.inputs, labels=probe.labels, classes=self.classes, every=k
         )
         self.training.after_step = summaries.after_step
         return summaries
@@ -197,11 +192,8 @@ class Work:
             self.after_epoch(epoch, trained, writer)
             self.keep_weights(epoch, checkpoints)
             if epoch < self.epochs and checkpoints.due(epoch):
-                captured = {
-                    e: writer.read(i, without=self.prepared.trunk_activations)
-                    for i, e in enumerate(self.captured)
-                    if e <= epoch and e not in checkpoints.kept
-                }
+                new = [(i, e) for i, e in enumerate(self.captured) if e <= epoch and e not in checkpoints.kept]
+                captured = {e: writer.read(i, without=self.prepared.trunk_activations) for i, e in new}
                 checkpoints.save(epoch, *state_of(self), captured)
             yield epoch
 
