@@ -21,6 +21,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
+from akpsim.checks import instance
 from akpsim.errors import StoreError
 from akpsim.store import Run, open_member, provenance, stored
 from akpsim.tables import Table
@@ -52,7 +53,7 @@ def classification_table(run: Run) -> xr.Dataset:
     StoreError
         If a member's file is damaged, or members were tested on different images.
     """
-    families = run.members.family.values
+    families = instance(run, "run", Run, "a run, as `akpsim.open_run` gives it").members.family.values
     scored = [scores_of(run, name) for name in run.names]
     labels = scored[0]["labels"]
     if any(not np.array_equal(each["labels"], labels) for each in scored):

@@ -71,8 +71,14 @@ def local_cluster(workers: int, **settings: Any) -> Iterator[Any]:
                 memory_limit=0,
                 silence_logs=logging.CRITICAL,
             )
-        with cluster:
+        with cluster, dask.config.set(keys(cluster.security)):  # so that its address is enough to connect to it
             yield cluster
+
+
+def keys(security: Any) -> dict[str, Any]:
+    """Return the settings of dask with which a client is let in."""
+    client = {"cert": security.tls_client_cert, "key": security.tls_client_key}
+    return {"distributed.comm.tls.ca-file": security.tls_ca_file, "distributed.comm.tls.client": client}
 
 
 @contextlib.contextmanager

@@ -3,6 +3,7 @@
 import numpy as np
 import xarray as xr
 
+from akpsim.checks import instance
 from akpsim.store import Run, open_member, provenance, stored
 
 
@@ -20,6 +21,7 @@ def training_curves(run: Run) -> dict[str, xr.Dataset]:
         Group -> ``train_accuracy``, ``validation_accuracy`` and ``swapped`` (member, epoch), the latter True where an
         event of a perturbation came before that epoch, with the coordinates of the run's members.
     """
+    instance(run, "run", Run, "a run, as `akpsim.open_run` gives it")
     groups = {family.name: family.group for family in run.study.families}
     wanted = [name for name in dict.fromkeys(groups.values()) if name is not None]
     if not wanted:

@@ -71,9 +71,15 @@ class NotIdentifiable(AkpsimError):
     """Rates that the data do not determine, however well the curve fits."""
 
 
-def unknown_name(kind: str, name: str, known: Iterable[str]) -> UnknownName:
+def unknown_name(kind: str, name: object, known: Iterable[str]) -> UnknownName:
     """Return the error for a name that is not among those known: the nearest first, then all."""
     known = list(known)
-    near = get_close_matches(name, known, n=1)
+    near = get_close_matches(name, known, n=1) if isinstance(name, str) else []
     hint = f"did you mean {near[0]!r}? " if near else ""
-    return UnknownName(f"unknown {kind} {name!r}: {hint}There are: {', '.join(known)}")
+    return UnknownName(f"unknown {kind} {shortened(name)}: {hint}There are: {', '.join(known)}")
+
+
+def shortened(value: object) -> str:
+    """Return what a value looks like, for a message: all of a word or a number, the kind of anything large."""
+    said = repr(value) if isinstance(value, str | bytes | int | float | complex | None) else type(value).__name__
+    return said if len(said) <= 200 else f"{said[:200]}..."

@@ -14,12 +14,14 @@ Pickled content is refused.
 """
 
 import csv
+import os
 from collections.abc import Iterable
 from pathlib import Path
 
 import numpy as np
 import xarray as xr
 
+from akpsim.checks import as_path, instance
 from akpsim.errors import InvalidData, StoreError
 from akpsim.seal import state_of
 
@@ -48,7 +50,11 @@ def read_features(paths: Iterable[Path | str]) -> xr.DataArray | dict[str, xr.Da
     StoreError
         If a file does not exist.
     """
-    files = [Path(path) for path in paths]
+    if isinstance(paths, str | os.PathLike):
+        raise InvalidData(f"`paths` must be a list of files, got {paths!r}; put it into brackets")
+    files = [as_path(path, "paths") for path in instance(paths, "paths", Iterable, "a list of files")]
+    if not files:
+        raise InvalidData("no file of features is named")
     found: dict[str, xr.DataArray] = {}
     for path in files:
         arrays = read_file(path)

@@ -3,7 +3,6 @@
 import os
 import time
 
-import dask
 import psutil
 import pytest
 
@@ -32,19 +31,12 @@ def cost(study, out, **where):
     return processor_time() - before, time.monotonic() - started
 
 
-def keys(security):
-    """Return settings of dask with which others can use a cluster that has keys of its own."""
-    tls = "distributed.comm.tls"
-    client = {"cert": security.tls_client_cert, "key": security.tls_client_key}
-    return {f"{tls}.ca-file": security.tls_ca_file, f"{tls}.client": client}
-
-
 def test_twelve_members_through_dask_cost_at_most_a_tenth_more_than_in_one_process(tmp_path, monkeypatch):
     monkeypatch.setenv("AKPSIM_CACHE", str(tmp_path / "cache"))
     monkeypatch.setenv("OMP_NUM_THREADS", os.environ.get("OMP_NUM_THREADS", "1"))
     study, warm = load_study(STUDY), load_study(STUDY, training__epochs=1)
     cost(warm, tmp_path / "warm")
-    with local_cluster(2) as cluster, dask.config.set(keys(cluster.security)):
+    with local_cluster(2) as cluster:
         cost(warm, tmp_path / "warm-dask", scheduler=cluster.scheduler_address)
         alone, alone_wall = cost(study, tmp_path / "alone")
         spread, spread_wall = cost(study, tmp_path / "dask", scheduler=cluster.scheduler_address)

@@ -78,7 +78,8 @@ def kill_training(whole, folder, kills, rng):
         for path, changed in before.items():
             assert path.stat().st_mtime_ns == changed, "a member that was complete was trained again"
         for path in out.glob("members/[!.]*.nc"):
-            open_member(path).close()
+            with open_member(path):
+                pass
             assert path.read_bytes() == reference.file(path.stem).read_bytes()
             kept += 1
         if (out / "manifest.json").exists():

@@ -9,7 +9,7 @@ from typing import Any, Literal
 import numpy as np
 import xarray as xr
 
-from akpsim.checks import one_of
+from akpsim.checks import instance, one_of
 from akpsim.cluster import perhaps_connected
 from akpsim.comparing.compare import compare
 from akpsim.comparing.significance import significance as tested
@@ -55,6 +55,7 @@ def compare_over(
     DataArray, or Dataset for `significance` (layer or epoch, member, other)
         ``attrs["result"]`` is ``"similarity_over"``; `akpsim.between_families` makes the curve of each family from it.
     """
+    instance(run, "run", Run, "a run, as `akpsim.open_run` gives it")
     one_of(over, "over", ("layer", "epoch"))
     values: list[Any] = list(run.layers) if over == "layer" else _common_epochs(run, layer)
     tables: list[Any] = []
@@ -123,6 +124,7 @@ def compare_within(
     DataArray, or Dataset for `significance` (layer or epoch, other)
         ``attrs["result"]`` is ``"similarity"``.
     """
+    instance(run, "run", Run, "a run, as `akpsim.open_run` gives it")
     one_of(over, "over", ("layer", "epoch"))
     name = member or run.names[0]
     if name not in run.names:

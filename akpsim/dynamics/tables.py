@@ -7,6 +7,7 @@ from pathlib import Path
 import numpy as np
 import xarray as xr
 
+from akpsim.checks import as_path
 from akpsim.errors import InvalidData, StoreError, unknown_name
 from akpsim.store import open_result
 
@@ -33,7 +34,7 @@ def read_trajectory(path: Path | str, *, columns: Sequence[str] | None = None) -
     InvalidData
         If there is no header, a row is of another length, or a value is no number; with its line.
     """
-    path = Path(path)
+    path = as_path(path)
     if path.suffix.lower() == ".nc":
         return _saved(path, columns)
     try:

@@ -6,6 +6,7 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
+from akpsim.checks import as_path
 from akpsim.errors import InvalidData
 from akpsim.store import Run
 
@@ -68,7 +69,7 @@ def read_attributes(path: Path | str, *, by: str | None = None) -> xr.DataArray:
         If a column is missing, a member and epoch are there twice, or an attribute is no number.
     """
     try:
-        table = pd.read_csv(path)
+        table = pd.read_csv(as_path(path))
     except (OSError, ValueError) as error:
         raise InvalidData(f"{path} cannot be read as a table: {error}") from None
     keys = ["member", "epoch", *([] if by is None else [by])]

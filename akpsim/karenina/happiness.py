@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
+from akpsim.checks import instance
 from akpsim.distances import groups_of
 from akpsim.errors import InvalidData
 from akpsim.store import Run, provenance
@@ -39,7 +40,8 @@ def happiness(run: Run, rule: Happiness | None = None) -> xr.Dataset:
     InvalidData
         If the rule puts all members on one side.
     """
-    rule = run.study.happiness if rule is None else rule
+    instance(run, "run", Run, "a run, as `akpsim.open_run` gives it")
+    rule = run.study.happiness if rule is None else instance(rule, "rule", Happiness, "a rule of a study")
     members = run.members
     baseline = members["majority_baseline"].values
     share = one_class_share(run.table("test")["probability"].values)

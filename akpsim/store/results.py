@@ -7,6 +7,7 @@ from typing import Any
 import xarray as xr
 
 import akpsim
+from akpsim.checks import as_path, instance
 from akpsim.errors import StoreError
 from akpsim.files import atomic
 from akpsim.seal import seal, state_of
@@ -23,21 +24,23 @@ def provenance(**made_by: Any) -> dict[str, Any]:
 
 def save(result: xr.Dataset | xr.DataArray, path: Path | str) -> Path:
     """Save a result as netCDF4, whole or not at all, and return its path."""
+    if not isinstance(result, xr.DataArray):
+        instance(result, "result", xr.Dataset, "a DataArray or a Dataset")
+    path = as_path(path)
     dataset = result.to_dataset(name=result.name or "value") if isinstance(result, xr.DataArray) else result
     with atomic(path) as temporary:
         dataset.assign_attrs({**result.attrs, "complete": 1}).to_netcdf(temporary, engine="netcdf4")
         seal(temporary)
-    return Path(path)
+    return path
 
 
 def open_result(path: Path | str) -> xr.Dataset:
     """Read a result that `save` wrote; refuse one that is damaged or not akpsim's."""
+    path = as_path(path)
     try:
         state = state_of(path)
     except OSError as error:
         raise StoreError(cannot_open(path, error)) from None
-    except ValueError:
-        raise StoreError(f"{str(path)!r} is no name of a file") from None
     if state == "damaged":
         raise StoreError(f"{path} is damaged: it is not what was saved")
     if state == "unsealed":

@@ -9,6 +9,7 @@ last.
 import contextlib
 import json
 import re
+import threading
 from collections.abc import Iterator
 from functools import cached_property
 from pathlib import Path
@@ -18,6 +19,7 @@ import netCDF4
 import numpy as np
 import xarray as xr
 
+from akpsim.checks import as_path
 from akpsim.errors import StoreError, unknown_name
 from akpsim.seal import state_of
 from akpsim.store.results import cannot_open
@@ -57,11 +59,14 @@ class StoredActivation:
             return np.asarray(variable[(self.epoch_index, *key)])
 
 
+ONE_THREAD = threading.RLock()
+"""The netCDF library ends the process when two threads use it."""
 AGAIN = "run `akpsim train-family` again to train what is missing"
 
 
-def open_member(path: Path) -> Any:
-    """Open a member's file, or refuse one that is missing, damaged or not complete.
+@contextlib.contextmanager
+def open_member(path: Path) -> Iterator[Any]:
+    """Give a member's file, open, to one thread at a time; refuse one that is missing, damaged or not complete.
 
     Raises
     ------
@@ -76,8 +81,11 @@ def open_member(path: Path) -> Any:
         raise StoreError(f"{path} is damaged: it is not what was written; {AGAIN}")
     if state == "unsealed":
         raise StoreError(f"{path} is not complete, or an older version of akpsim wrote it; {AGAIN}")
-    with small_chunk_cache():
-        return netCDF4.Dataset(path)
+    with ONE_THREAD:
+        with small_chunk_cache():
+            file = netCDF4.Dataset(path)
+        with file:
+            yield file
 
 
 def stored(file: Any, name: str) -> Any:
@@ -120,7 +128,7 @@ class Run:
     """
 
     def __init__(self, path: Path | str) -> None:
-        self.path = Path(path)
+        self.path = as_path(path)
         try:
             self.manifest = json.loads((self.path / "manifest.json").read_text(encoding="utf-8"))
         except (FileNotFoundError, NotADirectoryError):

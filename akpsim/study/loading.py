@@ -8,6 +8,7 @@ from typing import Any
 
 from pydantic import BaseModel, ValidationError
 
+from akpsim.checks import as_path
 from akpsim.errors import InvalidStudy, StoreError, unknown_name
 from akpsim.study.sections import Family, Study
 
@@ -65,6 +66,7 @@ def _content_of(source: Path | str | dict[str, Any]) -> tuple[str, dict[str, Any
             return "study", json.loads(json.dumps(source))
         except (TypeError, ValueError) as error:
             raise InvalidStudy(f"a study holds text, numbers, lists and tables: {error}") from None
+    source = as_path(source, "source") if source != "" else source
     if str(source) in (known := presets()):
         return str(source), tomllib.loads(known[str(source)])
     path = Path(source)
