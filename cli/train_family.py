@@ -9,6 +9,9 @@ import typer
 
 import akpsim
 
+SAID = ("accuracy", "constant")
+"""What `--json` says of each family: see `akpsim.classification_table`."""
+
 
 def train_family(
     study: Annotated[str, typer.Argument(help="A study file or a preset; see `akpsim list presets`.")] = "digits",
@@ -81,9 +84,11 @@ def train_family(
     )
     null = null_perturbations(run)
     if as_json:
-        accuracy = run.members.accuracy.groupby(run.members.family).mean()
-        means = dict(zip(accuracy.family.values.tolist(), accuracy.values.tolist(), strict=True))
-        typer.echo(json.dumps({"run": str(run.path), "members": run.names, "accuracy": means, "null": null}))
+        table = akpsim.classification_table(run)
+        found = {
+            name: dict(zip(table.family.values.tolist(), table[name].values.tolist(), strict=True)) for name in SAID
+        }
+        typer.echo(json.dumps({"run": str(run.path), "members": run.names, **found, "null": null}))
         return
     for line in null:
         typer.echo(line)
