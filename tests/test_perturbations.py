@@ -171,6 +171,7 @@ def test_a_wrong_option_is_named_before_anything_is_trained(options, message, tm
         ),
         ({"name": "learning_rate_shock", "factor": -2}, "`factor` must be positive and finite, got -2"),
         ({"name": "input_noise", "scale": "wide"}, "`scale` must be positive and finite, got 'wide'"),
+        ({"name": "blur", "sigma": 0, "strength": 0}, "family a: `sigma` must be positive and finite, got 0"),
     ],
 )
 def test_what_a_site_cannot_follow_is_refused(perturbation, message, tmp_path, cache_folder):

@@ -45,12 +45,12 @@ input_noise = Perturbation(
     "inputs",
     add_noise,
     "Gaussian noise on each batch; dose: its standard deviation over the batch's",
-    lambda strengths, scale=1.0: scale * max(strengths),
+    lambda strengths, scale=1.0: positive(scale, "scale") * max(strengths),
 )
 blur = Perturbation(
     "blur",
     "inputs",
     blur_images,
     "images out of focus; dose: sigma in pixels",
-    lambda strengths, sigma=2.0: sigma * max(strengths),
+    lambda strengths, sigma=2.0: positive(sigma, "sigma") * max(strengths),
 )

@@ -17,5 +17,5 @@ learning_rate_shock = Perturbation(
     "optimizer",
     shock,
     "multiply the learning rate at an event; dose: the factor",
-    lambda strengths, factor=10.0: factor ** sum(strengths),
+    lambda strengths, factor=10.0: positive(factor, "factor") ** sum(strengths),
 )

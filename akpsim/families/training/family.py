@@ -124,7 +124,8 @@ def check_schedules(study: Study) -> None:
         try:
             study.capture.epochs_of(epochs)
             for spec in member.family.perturbations:
-                Active(PERTURBATIONS[spec.name], spec, epochs=epochs, classes=2, generator=torch.Generator())
+                active = Active(PERTURBATIONS[spec.name], spec, epochs=epochs, classes=2, generator=torch.Generator())
+                _ = active.dose  # which looks at the options
         except AkpsimError as error:
             raise type(error)(f"family {member.family.name}: {error}") from None
 
