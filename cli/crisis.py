@@ -7,6 +7,7 @@ from typing import Annotated, Any
 import typer
 
 import akpsim
+from akpsim.errors import AkpsimError
 
 from .arguments import Json, Layer, Out, run_of
 from .matrices import Permutations, Seed, about, plain, pooled
@@ -62,6 +63,8 @@ def _table(source: Path | None, layer: str | None, by: str | None) -> tuple[Any,
     if source is not None and source.suffix == ".csv":
         return akpsim.read_attributes(source, by=by), Path()
     run = run_of(None if source is None else [source])
+    if run is None:
+        raise AkpsimError(f"crisis follows a run or a table .csv over epochs, got {source}")
     return akpsim.class_means(run, layer), Path(run.path) / "analysis"
 
 

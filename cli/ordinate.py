@@ -83,6 +83,8 @@ def _text(found: Any, method: str, layer: str | None) -> list[str]:
         spread = zip(found.group.values, found.full_space_distance.values, found.map_distance.values, strict=True)
         lines += [
             f"{group}: mean distance {full:.3f} in the full space, {shown:.3f} in the map"
+            if full == full
+            else f"{group}: one member"
             for group, full, shown in spread
         ]
     if akpsim.ORDINATIONS[method].takes == "table" and layer != "logits":

@@ -191,6 +191,9 @@ def test_crisis_of_a_table_of_ones_own(cli, tmp_path):
     assert akpsim.open_result(tmp_path / "c.nc").attrs["result"] == "crisis"
     frame.drop(columns="epoch").to_csv(tmp_path / "bad.csv", index=False)
     assert "needs the columns member, epoch; there are: member" in cli("crisis", tmp_path / "bad.csv")[2]
+    refused = cli("crisis", tmp_path / "c.nc")
+    assert refused[0] == 1
+    assert refused[2].startswith("akpsim: crisis follows a run or a table .csv over epochs, got ")
 
 
 def test_the_attributes_of_a_run_are_means_over_classes(tiny_run):
