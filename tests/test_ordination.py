@@ -1,6 +1,8 @@
 """Ordinations: principal coordinates agree with R and reproduce distances; every map says the spread in full space."""
 
 import json
+import os
+import subprocess
 import sys
 import types
 import warnings
@@ -249,6 +251,31 @@ def test_umap_is_given_the_points_and_the_options(name, monkeypatch):
     assert asked["n_neighbors"] == 7  # all others
     assert asked["densmap"] == (name == "densmap")
     assert found.attrs["method"] == name
+
+
+TWO_CLOUDS = """
+import json, numpy as np, akpsim
+points = np.random.default_rng(0).normal(size=(10, 4)) + 20 * np.repeat([0, 1], 5)[:, None]
+dist = np.linalg.norm(points[:, None] - points, axis=-1)
+maps = [
+    akpsim.ordinate(dist, name, by=list("aaaaabbbbb"), neighbours=4, seed=1)
+    for name in ("umap", "umap", "densmap")
+]
+print(json.dumps([map_.position.values.tolist() for map_ in maps]))
+"""
+
+
+def test_umap_and_densmap_themselves_keep_two_clouds_apart_the_same_way_each_time():
+    # Uncompiled: compiling takes UMAP minutes, ten members a second.
+    environment = {**os.environ, "NUMBA_DISABLE_JIT": "1"}
+    command = [sys.executable, "-W", "ignore", "-c", TWO_CLOUDS]
+    done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=120, check=True)
+    one, again, dense = np.array(json.loads(done.stdout.splitlines()[-1]))
+    np.testing.assert_array_equal(one, again)
+    for position in (one, dense):
+        away = cdist(position, position)
+        assert away[:5, :5].max() < away[:5, 5:].min()
+    assert not np.allclose(one, dense)
 
 
 def test_the_page_of_ordinations_is_current():
