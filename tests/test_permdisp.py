@@ -12,7 +12,7 @@ from scipy.spatial.distance import cdist
 
 import akpsim
 from akpsim.errors import AkpsimError, AkpsimWarning
-from akpsim.karenina.centres import centre_distances, space_of
+from akpsim.karenina.centres import centre_distances, centred_space, space_of
 
 REFERENCE = Path(__file__).parent / "reference"
 VEGAN = json.loads((REFERENCE / "vegan_varespec_expected.json").read_text())["betadisper"]  # R 4.2.2, vegan 2.6-4
@@ -77,6 +77,15 @@ def test_distances_to_centroids_need_no_coordinates(seed, sizes):
     )
     found = centre_distances(space_of(cdist(points, points)), codes[None])[0]
     np.testing.assert_allclose(found, expected, atol=1e-7)
+
+
+def test_what_is_permuted_has_the_unbiased_variance_of_each_group_whatever_its_size():
+    points = np.random.default_rng(0).normal(size=(9, 3)) + np.repeat([0.0, 5.0], [2, 7])[:, None]
+    codes = np.repeat([0, 1], [2, 7])
+    squared = np.diag(centred_space(space_of(cdist(points, points)), codes).real)
+    for code in (0, 1):
+        own = points[codes == code]
+        assert squared[codes == code].mean() == pytest.approx(own.var(axis=0, ddof=1).sum())  # Stier et al. 2013
 
 
 @pytest.mark.parametrize("scheme", ["centred", "vegan"])
