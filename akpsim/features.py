@@ -14,7 +14,9 @@ Pickled content is refused.
 """
 
 import csv
+import io
 import os
+import warnings
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -22,7 +24,7 @@ import numpy as np
 import xarray as xr
 
 from akpsim.checks import as_path, instance
-from akpsim.errors import InvalidData, StoreError
+from akpsim.errors import AkpsimWarning, InvalidData, StoreError
 from akpsim.seal import state_of
 
 FEATURE_SUFFIXES = (".npy", ".npz", ".nc", ".safetensors", ".csv")
@@ -125,10 +127,16 @@ def _netcdf(path: Path) -> dict[str, xr.DataArray]:
 
 
 def _csv(path: Path) -> dict[str, xr.DataArray]:
-    with path.open(newline="", encoding="utf-8-sig") as file:
-        rows = [row for row in csv.reader(file) if row]
+    text = path.read_text(encoding="utf-8-sig")
+    rows = [row for row in csv.reader(io.StringIO(text, newline="")) if row]
     if not rows:
         raise InvalidData(f"{path} is empty")
+    if not text.endswith(("\n", "\r")):
+        warnings.warn(
+            f"{path} does not end with a newline: if it was cut short, {rows[-1][-1]!r} may be part of a number",
+            AkpsimWarning,
+            stacklevel=4,
+        )
     if not all(_is_number(cell) for cell in rows[0][1:]):
         rows = rows[1:]
     ragged = next((number for number, row in enumerate(rows, 1) if len(row) != len(rows[0])), None)

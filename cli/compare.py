@@ -89,8 +89,8 @@ def compare(
     fixed: dict[str, Any] = {"layer": None if layer == "all" else layer, "epoch": _epoch(epoch)}
     show = not as_json
     result: Any
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", AkpsimWarning)  # they are printed with the result
+    with warnings.catch_warnings(record=True) as said:
+        warnings.simplefilter("always", AkpsimWarning)
         if over:
             given = {**options, **(inference if more else {}), "significance": more, "progress": show}
             whole = akpsim.compare_within if member else akpsim.compare_over
@@ -104,6 +104,10 @@ def compare(
                 result = akpsim.significance(representations, **inference, **given)
             else:
                 result = akpsim.compare(representations, **given)
+    known = json.loads(result.attrs.get("cautions", "[]"))  # printed with the result
+    for sentence in dict.fromkeys(str(warning.message) for warning in said):
+        if not any(sentence in caution for caution in known):
+            typer.echo(f"caution: {sentence}", err=True)
     table = _table(result, by)
     ceilings = akpsim.noise_ceiling(result, by=by) if ceiling else None
     saved: Any = akpsim.similarity_pairs(result, by=by) if pairs else _joined(result, table, ceilings, over)

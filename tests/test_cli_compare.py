@@ -318,3 +318,11 @@ def test_a_long_title_says_layer_and_samples(run, tmp_path):
     invoke(run, "-o", tmp_path / "sim.nc")
     with xr.open_dataset(tmp_path / "sim.nc") as saved:
         assert saved.attrs["n"] == 20
+
+
+def test_a_table_cut_inside_its_last_number_is_said_to_be_doubtful(files, tmp_path):
+    np.savetxt(tmp_path / "d.csv", np.load(files[0]), delimiter=",")
+    (tmp_path / "d.csv").write_text((tmp_path / "d.csv").read_text()[:-2])
+    result = invoke(*files[:2], tmp_path / "d.csv", "-o", tmp_path / "out.nc")
+    assert result.exit_code == 0
+    assert "does not end with a newline" in result.stderr

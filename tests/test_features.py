@@ -6,7 +6,7 @@ import xarray as xr
 from safetensors.numpy import save_file
 
 import akpsim
-from akpsim.errors import InvalidData, StoreError
+from akpsim.errors import AkpsimWarning, InvalidData, StoreError
 
 VALUES = np.arange(12, dtype=np.float64).reshape(4, 3)
 
@@ -65,6 +65,13 @@ def test_a_word_in_a_table_is_named(tmp_path):
     (tmp_path / "t.csv").write_text("1,2\n3,four\n")
     with pytest.raises(InvalidData, match=r"t\.csv: 'four' in row 2 is no number"):
         akpsim.read_features([tmp_path / "t.csv"])
+
+
+def test_a_table_without_its_last_newline_may_be_cut_inside_a_number(tmp_path):
+    (tmp_path / "t.csv").write_text("1,2\n3,4.25")
+    with pytest.warns(AkpsimWarning, match=r"does not end with a newline: if it was cut short, '4\.25' may be part"):
+        found = akpsim.read_features([tmp_path / "t.csv"])["t"]
+    assert found.values.tolist() == [[1, 2], [3, 4.25]]
 
 
 def test_other_kinds_and_missing_files_are_named(tmp_path):

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 
+import akpsim
 from akpsim import METRICS, Metric
 from akpsim.errors import AkpsimError, AkpsimWarning, MisalignedSamples, UndefinedMetric, UnknownName
 
@@ -169,6 +170,21 @@ def test_scales_cost_no_accuracy(name, scale, dtype):
     x, y = (a.astype(dtype) for a in data(metric, np.random.default_rng(0)))
     scale = dtype(2.0 ** round(math.log2(scale)))  # exact
     assert value(metric, x * scale, y * scale) == pytest.approx(value(metric, x, y), abs=1e-12)
+
+
+@pytest.mark.parametrize("name", [name for name in NAMES if METRICS[name].data == "activations"])
+@pytest.mark.parametrize("power", [-1000, 1000])  # 1e-301 and 1e301: no square is a number
+def test_numbers_near_the_ends_of_the_range_are_right_or_refused(name, power):
+    metric = METRICS[name]
+    x, y = data(metric, np.random.default_rng(0))
+    far = [a * 2.0**power for a in (x, y)]
+    if name == "procrustes_distance" and power > 0:
+        with pytest.raises(UndefinedMetric, match="responses above 1e\\+150 have no squares"):
+            metric(*far)
+        return
+    found = akpsim.compare([*far, far[0]], metric=name).values[0, 1] if "cka" in name else metric(*far)
+    expected = value(metric, x, y) * (1 if "scaling" in metric.invariant_to else 2.0**power)
+    assert found == pytest.approx(expected, rel=1e-9)
 
 
 @pytest.mark.parametrize("name", NAMES)

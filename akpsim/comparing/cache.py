@@ -118,12 +118,12 @@ class Cache:
         self.diagonal = np.vstack([self.diagonal, diagonal])
         _write(self.folder / "products.npz", keys=np.array(self.keys), off=self.off, diagonal=self.diagonal)
 
+    @np.errstate(over="ignore", invalid="ignore", under="ignore")
     def _gram(self, buffer: np.ndarray, diagonal: np.ndarray, index: int, room: Any) -> None:
         """Write the tiles of a Gram matrix, in a scale that no product leaves the safe range of."""
         centring = self.work.centrings[index]
-        with np.errstate(over="ignore", invalid="ignore", under="ignore"):
-            fill(buffer, diagonal, centring, self.tiles, self.plan, room)
-            trace = float(diagonal.sum())
+        fill(buffer, diagonal, centring, self.tiles, self.plan, room)
+        trace = float(diagonal.sum())
         if centring.doubtful(trace, self.work.n, SAFE[self.work.itemsize], centring.offset):
             if not centring.rescale(self.work.blocks(), self.name):
                 raise UndefinedMetric(f"{self.name} is undefined: {SAME}")

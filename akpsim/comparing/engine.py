@@ -99,8 +99,7 @@ def linear_products(
         aligned = held
     work = work_on(aligned, memory, progress)
     multiply = {"gram": _by_gram, "feature": _by_feature}[way or cheaper(aligned.n, work.widths)]
-    # Over- and underflow are looked for in what comes out, and mended here.
-    with np.errstate(over="ignore", invalid="ignore", under="ignore"):
+    with np.errstate(over="ignore", invalid="ignore", under="ignore"):  # looked for in what comes out, and mended
         found = multiply(work, set(), client)
     reasons, again = mended(work, found, name)
     found = multiply(work, set(reasons), client) if again else found
@@ -192,6 +191,7 @@ def _groups(work: Work, plan: Plan, without: set[int], client: Any) -> Iterator[
             yield group_products(group, work, plan, without, bar.advance)
 
 
+@np.errstate(over="ignore", invalid="ignore", under="ignore")
 def group_products(
     group: Sequence[Tile], work: Work, plan: Plan, without: set[int], done: Callable[[], None] | None = None
 ) -> Products:
@@ -261,6 +261,7 @@ def _by_feature(work: Work, without: set[int], client: Any) -> Products:
     return replace(found, off=found.off - found.diagonal @ found.diagonal.T)
 
 
+@np.errstate(over="ignore", invalid="ignore", under="ignore")
 def _batch_products(
     pair: tuple[list[int], list[int]], work: Work, blocks: Sequence[slice]
 ) -> tuple[np.ndarray, np.ndarray, list[float]]:

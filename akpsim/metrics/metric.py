@@ -1,6 +1,7 @@
 """What a metric is: how to turn a representation into a point, how to score two points, and declared properties."""
 
 import inspect
+import math
 import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -145,7 +146,7 @@ class Metric:
         if x.shape[0] < self.smallest:
             raise UndefinedMetric(f"{self.name} is undefined below {self.smallest} samples, got {x.shape[0]}")
         check_finite(x, self.name)
-        return x
+        return in_bounds(x) if "scaling" in self.invariant_to else x
 
     def check_widths(self, first: int, second: int) -> None:
         """Raise if this metric needs equally many neurons and they are not."""
@@ -185,8 +186,12 @@ def check_table(shape: Sequence[int], name: str) -> None:
 
 def check_finite(x: Array, name: str, *, first: int = 0) -> None:
     """Raise naming the first sample and neuron that is NaN or infinite; `first` is the number of the first row."""
+    import numpy as np
+
     xp = array_namespace(x)
-    if bool(xp.isfinite(xp.sum(x))):
+    with np.errstate(over="ignore", invalid="ignore"):
+        total = xp.sum(x)
+    if bool(xp.isfinite(total)):
         return
     finite = xp.isfinite(x)
     if bool(xp.all(finite)):  # only the sum overflowed
@@ -195,6 +200,17 @@ def check_finite(x: Array, name: str, *, first: int = 0) -> None:
     sample, neuron = divmod(place, x.shape[1])
     what = "NaN" if bool(xp.isnan(x[sample, neuron])) else "infinite"
     raise UndefinedMetric(f"{name} is undefined: neuron {neuron} is {what} at sample {first + sample}")
+
+
+def in_bounds(x: Array) -> Array:
+    """Return `x` over a power of two that brings its squares into the range of its precision; mostly `x` itself."""
+    xp = array_namespace(x)
+    largest = float(xp.max(xp.abs(x)))
+    bound = float(xp.finfo(x.dtype).max) ** 0.25
+    if largest == 0 or 1 / bound < largest < bound:
+        return x
+    half = math.frexp(largest)[1] // 2  # two steps, as one factor might itself be out of range
+    return x * 2.0**-half * 2.0 ** (half - math.frexp(largest)[1])
 
 
 def centred(x: Array) -> Array:

@@ -136,7 +136,9 @@ riemannian = Metric(
 def magnitude_of(x: Array) -> float:
     """Return the length of the mean response."""
     xp = array_namespace(x)
-    return float(xp.linalg.vector_norm(xp.mean(precise(x), axis=0)))
+    x = precise(x)
+    largest = float(xp.max(xp.abs(x)))
+    return largest * float(xp.linalg.vector_norm(xp.mean(scaled(x), axis=0)))
 
 
 def unit_rows(x: Array, name: str) -> Array:

@@ -15,6 +15,9 @@ from akpsim.metrics.cka import SAME
 from akpsim.metrics.metric import Array, Invariances, Metric, Parameter, as_numpy, centred, each_pair, precise, unit
 from akpsim.metrics.subspace import basis, narrow
 
+LARGEST = 1e150
+"""The largest response of which sums of squares are numbers."""
+
 
 def turned(x: Array) -> Array:
     """Return a representation turned into at most as many neurons as samples."""
@@ -25,7 +28,10 @@ def turned(x: Array) -> Array:
 def centred_shape(x: Array) -> Array:
     """Return the centred representation, turned into few neurons."""
     xp = array_namespace(x)
-    x = centred(precise(x))
+    x = precise(x)
+    if float(xp.max(xp.abs(x))) > LARGEST:
+        raise UndefinedMetric(f"procrustes_distance is undefined: responses above {LARGEST:g} have no squares")
+    x = centred(x)
     if not bool(xp.any(x != 0)):
         raise UndefinedMetric(f"procrustes_distance is undefined: {SAME}")
     return turned(x)
