@@ -169,7 +169,11 @@ def test_an_unknown_ordination_suggests_the_nearest():
             cdist(np.eye(4), np.eye(4)),
             r"pca starts from a table \(member, attribute\) or representations, got a",
         ),
-        (akpsim.pca, labelled(np.eye(4)), r"got a matrix between members; pcoa starts from that"),
+        (
+            akpsim.pca,
+            labelled(np.eye(4)) + np.diag([0, 0, 0, 0.3]),
+            r"got a matrix between members; pcoa starts from that",
+        ),
         (akpsim.pca, np.ones(4), r"pca takes a table \(member, attribute\), got \('dim_0',\)"),
         (akpsim.pca, np.full((3, 3), np.nan), "attributes must be finite, got 9 missing or infinite"),
         (akpsim.nmds, 1 - np.eye(3), "4 members at least, not all at one point, are needed for 2 axes, got 3"),
