@@ -7,6 +7,8 @@ from numbers import Real
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from akpsim.errors import AkpsimError, shortened, unknown_name
 
 
@@ -50,6 +52,21 @@ def instance(value: Any, name: str, kind: Any, words: str) -> Any:
     if not isinstance(value, kind):
         raise AkpsimError(f"`{name}` must be {words}, got {shortened(value)}")
     return value
+
+
+def made_by(value: Any, name: str, maker: str, *parts: str) -> Any:
+    """Return `value` if it has the variables, coordinates or attributes of what a function of akpsim returns."""
+    if not all(hasattr(value, part) for part in parts):
+        raise AkpsimError(f"`{name}` must be what `akpsim.{maker}` returns, got {shortened(value)}")
+    return value
+
+
+def numbers_of(value: Any, name: str) -> np.ndarray:
+    """Return `value` as an array of floats."""
+    try:
+        return np.asarray(value, dtype=np.float64)
+    except (TypeError, ValueError, OverflowError):
+        raise AkpsimError(f"`{name}` must be numbers, got {shortened(value)}") from None
 
 
 def positive(value: Any, name: str) -> float:

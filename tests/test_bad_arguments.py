@@ -73,3 +73,47 @@ def test_what_is_no_matrix_of_distances_or_no_number_is_refused_in_one_sentence(
             for label, junk in JUNK.items():
                 if label != "huge":
                     assert outcome(function, good, **by, **{option: junk}), (option, label)
+
+
+def others(run):
+    """Give the functions whose first argument is neither a run, a file nor distances, with what else they need."""
+    rng = np.random.default_rng(0)
+    points = rng.normal(size=(12, 3))
+    dist = np.linalg.norm(points[:, None] - points, axis=-1)
+    members = [f"m{i}" for i in range(12)]
+    matrix = xr.DataArray(dist, dims=("member", "other"), coords={"member": members, "other": members})
+    ordination = akpsim.pcoa(matrix, by=["a", "b"] * 6)
+    time, waves = np.arange(9.0), {"populations": np.exp(rng.normal(size=(9, 2)))}
+    rates = {"a": 1.0, "b": 0.5, "c": 0.5, "d": 0.8}
+    yield from ((name, {}) for name in ("as_distance", "between_families", "noise_ceiling", "similarity_pairs"))
+    yield from ((name, {}) for name in ("correlation_graph", "crisis", "minibatch_cka", "panels", "pca", "fit_members"))
+    yield from ((name, {}) for name in ("bootstrap_lotka_volterra", "profile_lotka_volterra", "cluster_neurons"))
+    yield from ((name, {}) for name in ("from_maps", "ordinate", "pcoa"))
+    yield from ((name, {"by": ["a", "b"] * 6}) for name in ("disperse_layers",))
+    yield from ((name, {"other": ordination}) for name in ("mantel", "procrustes"))
+    yield "disperse_on", {"on": np.arange(12.0)}
+    yield "disperse_without_readout", {"projected": matrix, "by": ["a", "b"] * 6}
+    yield "envfit", {"variables": ["dose"]}
+    yield "place", {"new": dist[:2]}
+    yield "with_effect", {"dispersion": akpsim.disperse(matrix, ["a", "b"] * 6, permutations=19, seed=0)}
+    yield "without_readout", {"logits": run.representations("logits")}
+    yield "feature_map", {"features": waves["populations"]}
+    yield from ((name, waves) for name in ("fit_lotka_volterra", "select_dynamics", "interaction_test"))
+    yield "fit_segments", waves | {"breakpoints": [4.0]}
+    yield "fit_dynamics", waves | {"time": time}
+    yield "simulate_dynamics", {"time": time, "rates": rates, "initial": (1, 1)}
+    yield "swap_times", {"member": "noisy-0"}
+    yield "populations", {}
+    yield "load_study", {}
+    yield "simulate_lotka_volterra", rates | {"initial": (1, 1)}
+    yield "save", {"path": "result.nc"}
+
+
+def test_first_arguments_of_every_other_kind_are_refused_in_one_sentence(tiny_run, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    tried = {}
+    for name, options in others(tiny_run):
+        function = getattr(akpsim, name)
+        tried[name] = sum(outcome(function, junk, **options) is not None for junk in JUNK.values())
+    assert min(tried.values()) >= 12, tried
+    print(f"\n{sum(tried.values())} bad arguments of {len(tried)} functions, 0 tracebacks")  # noqa: T201

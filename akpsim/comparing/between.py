@@ -14,7 +14,7 @@ import numpy as np
 import xarray as xr
 from scipy import stats
 
-from akpsim.checks import in_range
+from akpsim.checks import in_range, made_by
 from akpsim.errors import UnknownName, unknown_name
 
 FEWEST = 3
@@ -57,6 +57,7 @@ def between_families(similarity: xr.DataArray | xr.Dataset, *, by: str = "family
         If the members have no such coordinate.
     """
     in_range(level, "level", 0, 1)
+    made_by(similarity, "similarity", "compare", "attrs", "dims")
     over = str(similarity.attrs.get("over", ""))
     if over in similarity.dims:
         return at_each(between_families, similarity, over, by=by, level=level)
@@ -92,7 +93,9 @@ def at_each(function: Callable[..., xr.Dataset], similarity: Any, over: str, **o
 
 def groups_of(similarity: xr.DataArray | xr.Dataset, by: str) -> tuple[xr.DataArray, np.ndarray]:
     """Return the matrix, and the group of each of its rows under a coordinate's name."""
+    made_by(similarity, "similarity", "compare", "dims", "attrs")
     if isinstance(similarity, xr.Dataset):
+        made_by(similarity, "similarity", "significance", "similarity")
         similarity = similarity["similarity"].assign_attrs(similarity.attrs)
     axis = str(similarity.dims[0])
     if by not in similarity.coords or similarity[by].dims != (axis,):

@@ -10,6 +10,7 @@ Biology 10).  Both follow from the matrix:
 import numpy as np
 import xarray as xr
 
+from akpsim.checks import made_by
 from akpsim.comparing.between import at_each, groups_of
 from akpsim.errors import AkpsimError
 
@@ -35,6 +36,7 @@ def noise_ceiling(similarity: xr.DataArray | xr.Dataset, *, by: str = "family") 
     AkpsimError
         If the metric is not the cosine of an angle between points.
     """
+    made_by(similarity, "similarity", "compare", "attrs", "dims")
     over = str(similarity.attrs.get("over", ""))
     if over in similarity.dims:
         return at_each(noise_ceiling, similarity, over, by=by)

@@ -3,6 +3,7 @@
 import numpy as np
 import xarray as xr
 
+from akpsim.checks import made_by
 from akpsim.errors import AkpsimError
 
 
@@ -28,8 +29,10 @@ def as_distance(similarity: xr.DataArray | xr.Dataset) -> xr.DataArray:
     AkpsimError
         If the metric is not symmetric, or a similarity is above 1.
     """
+    made_by(similarity, "similarity", "compare", "attrs", "dims")
     if isinstance(similarity, xr.Dataset):
         name = "similarity" if "similarity" in similarity else "distance"
+        made_by(similarity, "similarity", "compare", name)
         similarity = similarity[name].assign_attrs(similarity.attrs)
     name, kind = similarity.attrs.get("metric", "this"), similarity.attrs.get("kind")
     if kind is None:

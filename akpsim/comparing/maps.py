@@ -6,7 +6,7 @@ import numpy as np
 from array_api_compat import array_namespace
 
 from akpsim.checks import at_least, one_of
-from akpsim.errors import InvalidData
+from akpsim.errors import InvalidData, shortened
 
 Rule = Literal["flatten", "pool", "space_as_samples"]
 RULES = ("flatten", "pool", "space_as_samples")
@@ -34,6 +34,8 @@ def from_maps(maps: Any, rule: Rule = "pool", *, positions: int | None = None, s
         If it is no array of maps.
     """
     one_of(rule, "rule", RULES)
+    if not hasattr(maps, "shape"):
+        raise InvalidData(f"maps are arrays (sample, channel, height, width), got {shortened(maps)}")
     if len(maps.shape) < 3:
         raise InvalidData(f"maps are arrays (sample, channel, height, width), got shape {tuple(maps.shape)}")
     xp = array_namespace(maps)

@@ -6,12 +6,13 @@ batches grow in number.  A batch counts by its number of pairs of samples.
 """
 
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import numpy as np
 import xarray as xr
 
-from akpsim.errors import MisalignedSamples, UndefinedMetric
+from akpsim.checks import instance
+from akpsim.errors import InvalidData, MisalignedSamples, UndefinedMetric, shortened
 from akpsim.metrics.cka import u_centred
 from akpsim.metrics.metric import Array, as_numpy, precise
 from akpsim.store import provenance
@@ -40,7 +41,10 @@ def minibatch_cka(batches: Iterable[tuple[Array, Array]]) -> xr.Dataset:
         If no batch has 4 samples, or a representation does not vary.
     """
     parts, weights, left_out, samples = [], [], 0, 0
-    for x, y in batches:
+    for batch in instance(batches, "batches", Iterable, "pairs of arrays (sample, neuron)"):
+        if not (isinstance(batch, Sequence) and len(batch) == 2 and all(hasattr(part, "shape") for part in batch)):
+            raise InvalidData(f"`batches` must be pairs of arrays (sample, neuron), got {shortened(batch)}")
+        x, y = batch
         if x.shape[0] != y.shape[0]:
             raise MisalignedSamples(f"both sides of a batch must have the same samples, got {x.shape[0]}, {y.shape[0]}")
         n = int(x.shape[0])

@@ -4,6 +4,7 @@ import numpy as np
 import xarray as xr
 from numpy.typing import ArrayLike
 
+from akpsim.checks import numbers_of
 from akpsim.errors import InvalidTrajectory
 from akpsim.store import provenance
 
@@ -34,7 +35,7 @@ def feature_map(populations: ArrayLike | xr.DataArray, features: ArrayLike | xr.
     InvalidTrajectory
         If times do not match, values are not finite, or the populations are collinear.
     """
-    W, f = (np.asarray(values, dtype=float) for values in (populations, features))
+    W, f = (numbers_of(values, "populations and features") for values in (populations, features))
     if W.ndim != 2 or f.ndim != 2 or len(W) != len(f):
         raise InvalidTrajectory(
             f"populations and features must be (time, population) and (time, feature) at the same times, got shapes "

@@ -7,7 +7,7 @@ import xarray as xr
 from numpy.typing import ArrayLike
 from scipy.stats import norm
 
-from akpsim.checks import at_least
+from akpsim.checks import at_least, one_of
 from akpsim.dynamics.candidates import embedded
 from akpsim.dynamics.fitting import Fit, fit_system
 from akpsim.dynamics.forms import FORMS, Array
@@ -74,7 +74,7 @@ def fit_dynamics(
     DivergedFit, MultipleOptima, AtBound, NotIdentifiable
         If `strict`.
     """
-    form = FORMS[model]
+    form = FORMS[one_of(model, "model", FORMS)]
     given = as_trajectories(time, populations)
     at_least(starts, "starts", 1)
     if not 0 < level < 1:

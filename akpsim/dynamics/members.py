@@ -7,6 +7,7 @@ import xarray as xr
 from scipy.stats import binomtest
 from scipy.stats import t as student
 
+from akpsim.checks import made_by
 from akpsim.dynamics.forms import Array
 from akpsim.dynamics.general import fit_dynamics
 from akpsim.dynamics.lotka_volterra import fit_lotka_volterra
@@ -65,6 +66,7 @@ def fit_members(
         `model`.  Means are geometric for prey and predator, whose rates are positive, and arithmetic for other
         forms.  ``attrs``: ``verdict``, and ``parameters``, the names of what is summarised.
     """
+    made_by(populations, "populations", "populations", "ndim", "dims")
     if populations.ndim != 3 or "member" not in populations.dims:
         raise InvalidTrajectory(f"`populations` must be (member, time, population), got {populations.dims}")
     if by not in populations.coords:

@@ -22,7 +22,7 @@ import numpy as np
 import xarray as xr
 from jaxtyping import Float, Int
 
-from akpsim.checks import at_least, one_of
+from akpsim.checks import at_least, numbers_of, one_of
 from akpsim.errors import InvalidData, StoreError
 from akpsim.store import MEMBER_COORDINATES, Run, layer_group, open_member, open_run, open_table, provenance
 
@@ -152,6 +152,9 @@ def cluster_neurons(
         0 for the largest cluster, then 1, ...; -1 for neurons that respond to all samples alike.
     """
     one_of(method, "method", METHODS)
+    activations = numbers_of(activations, "activations")
+    if activations.ndim != 2:
+        raise InvalidData(f"`activations` must be an array (sample, neuron), got shape {activations.shape}")
     spread = activations.std(axis=0)
     alive = np.flatnonzero(spread > 1e-9 * np.abs(activations).max(initial=0.0))
     if len(alive) < count:

@@ -5,6 +5,7 @@ import xarray as xr
 from jaxtyping import Float
 from numpy.typing import ArrayLike
 
+from akpsim.checks import numbers_of, one_of
 from akpsim.dynamics.forms import FORMS, Array
 from akpsim.dynamics.integrate import exact
 from akpsim.dynamics.period import equilibrium, invariant, period
@@ -88,12 +89,12 @@ def simulate_dynamics(
     Dataset
         ``populations`` (time, population).
     """
-    time, initial = np.asarray(time, dtype=float), np.asarray(initial, dtype=float)
-    if time.ndim != 1 or not np.all(np.diff(time) > 0):
+    time, initial = numbers_of(time, "time"), numbers_of(initial, "initial")
+    if time.ndim != 1 or not len(time) or not np.all(np.diff(time) > 0):
         raise InvalidTrajectory("`time` must be one increasing sequence")
     if initial.ndim != 1 or not np.all(initial > 0):
         raise InvalidTrajectory(f"`initial` must be positive, got {', '.join(f'{v:g}' for v in initial.ravel())}")
-    form = FORMS[model]
+    form = FORMS[one_of(model, "model", FORMS)]
     if form.species not in (None, len(initial)):
         raise AkpsimError(f"{model} has {form.species} populations, `initial` has {len(initial)}")
     system = form.system(len(initial))

@@ -11,6 +11,7 @@ from jaxtyping import Float
 from numpy.typing import ArrayLike
 from scipy.optimize import isotonic_regression
 
+from akpsim.checks import numbers_of
 from akpsim.dynamics.forms import Array
 from akpsim.dynamics.noise import NOISES
 from akpsim.errors import AkpsimError, InsufficientTrajectory, InvalidTrajectory, unknown_name
@@ -111,7 +112,7 @@ def as_trajectories(time: ArrayLike | None, populations: Any, *, names: Sequence
     values = np.asarray(populations, dtype=float)
     if time is None:
         raise InvalidTrajectory("`time` is missing: only a DataArray brings its own")
-    times = np.asarray(time, dtype=float)
+    times = numbers_of(time, "time")
     if values.ndim not in (2, 3) or times.shape != values.shape[-2:-1]:
         raise InvalidTrajectory(
             f"`populations` must be (time, population) or (trajectory, time, population) with one row a time: "

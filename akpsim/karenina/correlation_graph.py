@@ -13,7 +13,7 @@ import numpy as np
 import xarray as xr
 from scipy.special import beta
 
-from akpsim.checks import at_least, in_range
+from akpsim.checks import at_least, in_range, numbers_of
 from akpsim.errors import InvalidData
 from akpsim.permutations import Seed, p_value
 from akpsim.store import provenance
@@ -106,7 +106,7 @@ def labelled_table(table: Any) -> xr.DataArray:
     if isinstance(table, xr.DataArray) and set(table.dims) == {"member", "attribute"}:
         found = table.transpose("member", "attribute")
     else:
-        values = np.asarray(table, dtype=np.float64)
+        values = numbers_of(table, "table")
         if values.ndim != 2:
             raise InvalidData(f"a table (member, attribute) is needed, got shape {values.shape}")
         found = xr.DataArray(values, dims=("member", "attribute"))

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from akpsim.checks import at_least, in_range
+from akpsim.checks import at_least, in_range, made_by
 from akpsim.distances import group_label, groups_of, in_order
 from akpsim.errors import InvalidData
 from akpsim.karenina.correlation_graph import (
@@ -107,6 +107,7 @@ def crisis(
 
 def _checked(table: xr.DataArray) -> np.ndarray:
     """Return values (member, epoch, attribute)."""
+    made_by(table, "table", "read_attributes", "dims", "coords")
     if set(table.dims) != {"member", "epoch", "attribute"}:
         raise InvalidData(f"a table (member, epoch, attribute) is needed, got {tuple(map(str, table.dims))}")
     if table.sizes["epoch"] < 2 or table.sizes["attribute"] < 2:

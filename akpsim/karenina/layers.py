@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from akpsim.checks import one_of
+from akpsim.checks import instance, made_by, one_of
 from akpsim.distances import Negative, distance_matrix, gram, group_label, made_of
 from akpsim.errors import InvalidData
 from akpsim.karenina.centres import Center
@@ -94,7 +94,9 @@ def disperse_layers(
 def _matrices(distances: Mapping[str, Any] | xr.DataArray) -> dict[str, xr.DataArray]:
     """Return a checked matrix for each layer; refuse members that differ between layers."""
     if isinstance(distances, xr.DataArray):
+        made_by(distances, "distances", "as_distance of `akpsim.compare_over`", "layer")
         distances = {str(layer): distances.sel(layer=layer) for layer in distances["layer"].values}
+    instance(distances, "distances", Mapping, "a matrix of distances a layer, by its name")
     found = {str(layer): distance_matrix(matrix) for layer, matrix in distances.items()}
     if not found:
         raise InvalidData("one layer at least is needed, got none")

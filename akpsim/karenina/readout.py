@@ -13,6 +13,7 @@ leaves what is linearly independent of them.
 import numpy as np
 import xarray as xr
 
+from akpsim.checks import made_by
 from akpsim.errors import InvalidData
 
 
@@ -60,6 +61,8 @@ def without_readout(representations: xr.DataArray, logits: xr.DataArray) -> xr.D
     InvalidData
         If members or samples differ, or nothing is left of any member.
     """
+    for name, array in (("representations", representations), ("logits", logits)):
+        made_by(array, name, "Run.representations", "member", "sample")
     for name in ("member", "sample"):
         if representations[name].values.tolist() != logits[name].values.tolist():
             raise InvalidData(f"representations and logits have different {name}s")

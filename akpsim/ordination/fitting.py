@@ -12,6 +12,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
+from akpsim.checks import made_by, numbers_of
 from akpsim.distances import groups_of
 from akpsim.errors import InvalidData
 from akpsim.permutations import Seed, p_value, rearrangements
@@ -49,6 +50,7 @@ def envfit(
     Dataset
         Along ``variable``: ``R2``, ``p`` and, for numbers, ``direction`` (variable, axis) of unit length.
     """
+    made_by(ordination, "ordination", "ordinate", "position")
     position = ordination.position.values[:, :axes]
     centred = position - position.mean(axis=0)
     inside = None if blocks is None else groups_of(ordination.position, blocks, name="blocks")
@@ -144,9 +146,13 @@ def procrustes(
 
 
 def _positions(given: Any, axes: int | None) -> np.ndarray:
-    values = np.asarray(given.position if isinstance(given, xr.Dataset) else given, dtype=np.float64)
-    if values.ndim != 2 or len(values) < 3:
-        raise InvalidData(f"positions (member, axis) of three members at least are needed, got shape {values.shape}")
+    if isinstance(given, xr.Dataset):
+        given = made_by(given, "one of the two", "ordinate", "position").position
+    values = numbers_of(given, "one of the two")
+    if values.ndim != 2 or len(values) < 3 or not np.isfinite(values).all():
+        raise InvalidData(
+            f"finite positions (member, axis) of three members at least are needed, got shape {values.shape}"
+        )
     if not np.ptp(values, axis=0).any():
         raise InvalidData("all members sit at one point: there is nothing to turn")
     return values[:, :axes]

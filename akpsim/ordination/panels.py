@@ -5,6 +5,7 @@ from collections.abc import Mapping
 import numpy as np
 import xarray as xr
 
+from akpsim.checks import instance, made_by
 from akpsim.distances import made_of
 from akpsim.errors import InvalidData
 from akpsim.store import provenance
@@ -23,6 +24,8 @@ def with_effect(ordination: xr.Dataset, dispersion: xr.Dataset) -> xr.Dataset:
     dispersion : Dataset
         As `akpsim.disperse` returns it, of the same members.
     """
+    made_by(ordination, "ordination", "ordinate", "member", "position")
+    made_by(dispersion, "dispersion", "disperse", "member", "log_ratio")
     if ordination["member"].values.tolist() != dispersion["member"].values.tolist():
         raise InvalidData("the ordination and the test of dispersion have different members or another order of them")
     return ordination.assign_attrs({name: dispersion.attrs[name] for name in SAID})
@@ -42,8 +45,11 @@ def panels(ordinations: Mapping[str, xr.Dataset]) -> xr.Dataset:
         First two axes of ``position`` (panel, member, axis), NaN and an empty ``label`` where a member is not in a
         panel; ``sentence`` and ``tests`` (panel): what the test said, if `with_effect` told.
     """
+    instance(ordinations, "ordinations", Mapping, "a map a name")
     if not ordinations:
         raise InvalidData("one panel at least is needed, got none")
+    for name, each in ordinations.items():
+        made_by(each, f"ordinations[{name!r}]", "ordinate", "member", "position")
     members = list(dict.fromkeys(name for each in ordinations.values() for name in each["member"].values.tolist()))
     groups = list(dict.fromkeys(name for each in ordinations.values() for name in each["group"].values.tolist()))
     parts = []

@@ -11,6 +11,7 @@ import numpy as np
 import xarray as xr
 from scipy.spatial.distance import pdist, squareform
 
+from akpsim.checks import numbers_of
 from akpsim.errors import InvalidData
 from akpsim.ordination.ordination import ordination_result
 
@@ -61,7 +62,7 @@ def pca(table: Any, *, by: str | Sequence[Any] | None = None, axes: int | None =
 
 def _table(table: Any) -> tuple[xr.DataArray, np.ndarray]:
     """Return what has the coordinates of members, and its values (member, attribute)."""
-    named = table if isinstance(table, xr.DataArray) else xr.DataArray(np.asarray(table))
+    named = table if isinstance(table, xr.DataArray) else xr.DataArray(numbers_of(table, "table"))
     if "other" in named.dims or _between_members(named.values):
         raise InvalidData(
             "pca starts from a table (member, attribute) or representations, got a matrix between members; "

@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
+from akpsim.checks import made_by, numbers_of
 from akpsim.errors import InvalidData
 
 
@@ -32,8 +33,9 @@ def place(ordination: xr.Dataset, new: Any) -> xr.DataArray:
     InvalidData
         If the ordination is of another method, or the shape does not fit.
     """
+    made_by(ordination, "ordination", "ordinate", "position", "attrs")
     method = ordination.attrs.get("method")
-    values = np.atleast_2d(np.asarray(new, dtype=np.float64))
+    values = np.atleast_2d(numbers_of(new, "new"))
     if method == "pca":
         _fits(values, ordination.sizes["attribute"], "attributes")
         position = (values - ordination["mean"].values) @ ordination.loading.values.T

@@ -66,10 +66,9 @@ def _content_of(source: Path | str | dict[str, Any]) -> tuple[str, dict[str, Any
             return "study", json.loads(json.dumps(source))
         except (TypeError, ValueError) as error:
             raise InvalidStudy(f"a study holds text, numbers, lists and tables: {error}") from None
-    source = as_path(source, "source") if source != "" else source
     if str(source) in (known := presets()):
         return str(source), tomllib.loads(known[str(source)])
-    path = Path(source)
+    path = as_path(source, "source")
     if path.suffix != ".toml":
         raise unknown_name("preset", str(source), known)
     try:
