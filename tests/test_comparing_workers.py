@@ -4,9 +4,10 @@ import numpy as np
 import pytest
 import xarray as xr
 from distributed import LocalCluster
+from threadpoolctl import threadpool_limits
 
 import akpsim
-from akpsim.cluster import connected, each
+from akpsim.cluster import _alone, connected, each, version
 from akpsim.comparing.align import align
 from akpsim.comparing.engine import linear_products
 from akpsim.comparing.points import by_points
@@ -89,6 +90,8 @@ def fail(task):
 
 
 def test_a_task_uses_one_thread_and_its_error_comes_back_as_it_is(addresses):
+    with threadpool_limits(2):  # as on a worker that was started without limits
+        assert _alone(threads, version(), 0, None) == 1
     with connected(None, addresses[1]) as client:
         assert list(each(threads, [0, 1], None, client=client)) == [1, 1]
         with pytest.raises(UndefinedMetric, match="task 1 has no value"):
