@@ -83,8 +83,7 @@ def _content_of(source: Path | str | dict[str, Any]) -> tuple[str, dict[str, Any
 def _first_fault(error: ValidationError) -> str:
     """Say the first fault in one sentence: where, what is allowed, what came."""
     fault = error.errors()[0]
-    parts = [str(part) for part in fault["loc"]]
-    where = ".".join(part if part.isprintable() else ascii(part) for part in parts)
+    where = ".".join(str(part) for part in fault["loc"])
     if fault["type"] == "extra_forbidden":
         table: Any = Study
         for part in fault["loc"][:-1]:
