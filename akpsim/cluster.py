@@ -11,7 +11,6 @@ from typing import Any
 import akpsim
 from akpsim.checks import at_least
 from akpsim.errors import ClusterError
-from akpsim.parallel import one_blas_thread
 from akpsim.progress import Progress
 
 WAIT = 60
@@ -184,10 +183,11 @@ def results(client: Any, futures: Sequence[Any]) -> Iterator[Any]:
 def _alone(function: Callable[..., Any], wanted: str, *arguments: Any) -> Any:
     """Do a task on a worker: on one thread, in the version of whoever asked."""
     import dask
+    from threadpoolctl import threadpool_limits
 
     if version() != wanted:
         raise ClusterError(f"a worker has {version()}, this process has {wanted}: install the same on both")
-    with one_blas_thread(), dask.config.set(scheduler="synchronous"):
+    with threadpool_limits(1), dask.config.set(scheduler="synchronous"):
         return function(*arguments)
 
 
