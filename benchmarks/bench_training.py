@@ -158,7 +158,7 @@ STORE = """
 import os, sys, time
 from pathlib import Path
 import numpy as np
-from akpsim.store.run import StoredActivation, open_member
+from akpsim.store.run import StoredActivations, open_member
 from akpsim.store.writer import MemberWriter
 
 folder, compression = Path(sys.argv[1]), sys.argv[2]
@@ -190,7 +190,7 @@ def raw():
 
 def read():
     for epoch in range(epochs):
-        StoredActivation(folder / "m.nc", "layer", epoch, batch.shape)[:, :]
+        StoredActivations([folder / "m.nc"], "layer", [epoch], batch.shape)[0, :, :]
 
 def read_once_opened():
     with open_member(folder / "m.nc") as file:

@@ -10,7 +10,7 @@ import contextlib
 import json
 import re
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import cached_property
 from pathlib import Path
 from typing import Any
@@ -39,24 +39,31 @@ MEMBER_COORDINATES = (
 )
 
 
-class StoredActivation:
-    """A layer's activations at one epoch in a file: sliced like an array, read when sliced."""
+class StoredActivations:
+    """A layer's activations (member, sample, neuron) in files of a member each: sliced like an array, then read."""
 
-    ndim = 2
+    ndim = 3
 
-    def __init__(self, path: Path, layer: str, epoch_index: int, shape: tuple[int, int]) -> None:
-        self.path, self.layer, self.epoch_index, self.shape = path, layer, epoch_index, shape
+    def __init__(self, paths: Sequence[Path], layer: str, epochs: Sequence[int], shape: tuple[int, int]) -> None:
+        self.paths, self.layer, self.epochs = paths, layer, epochs
+        self.shape = (len(paths), *shape)
         self.dtype = np.dtype(np.float32)
 
     def __getstate__(self) -> dict[str, Any]:
         """Return what a worker gets, which may be in another folder."""
-        return self.__dict__ | {"path": self.path.resolve()}
+        return self.__dict__ | {"paths": [path.resolve() for path in self.paths]}
 
-    def __getitem__(self, key: tuple[slice, slice]) -> np.ndarray:
-        with open_member(self.path) as file:
+    def __getitem__(self, key: tuple[Any, Any, Any]) -> np.ndarray:
+        member, *inside = key
+        if isinstance(member, slice):
+            return np.stack([self._read(index, inside) for index in range(*member.indices(len(self.paths)))])
+        return self._read(member, inside)
+
+    def _read(self, member: int, key: Sequence[Any]) -> np.ndarray:
+        with open_member(self.paths[member]) as file:
             variable = file[f"activations/{layer_group(self.layer)}/activation"]
             variable.set_auto_maskandscale(False)  # no value is missing, and looking for them costs two passes
-            return np.asarray(variable[(self.epoch_index, *key)])
+            return np.asarray(variable[(self.epochs[member], *key)])
 
 
 ONE_THREAD = threading.RLock()
@@ -232,21 +239,19 @@ class Run:
         one_reader = combine_locks([NETCDFC_LOCK, HDF5_LOCK])  # xarray's own: the library is not thread-safe
 
         layer = self._layer(layer)
-        blocks: list[Any] = []
+        indices: list[int] = []
         found_epochs: list[float] = []
-        samples = np.array([], dtype=object)
         for name in self.names:
             with open_member(self.file(name)) as file:
                 group = file[f"activations/{layer_group(layer)}"]
                 epochs = np.asarray(group["epoch"][:])
                 shape = group["activation"].shape[1:]
                 samples = group["sample"][:]
-            index = self._epoch_index(epochs, epoch, name)
-            found_epochs.append(epochs[index].item())
-            block = StoredActivation(self.file(name), layer, index, shape)
-            blocks.append(da.from_array(block, chunks=(-1, -1), lock=one_reader, asarray=False, name=False))
+            indices.append(self._epoch_index(epochs, epoch, name))
+            found_epochs.append(epochs[indices[-1]].item())
+        stored = StoredActivations([self.file(name) for name in self.names], layer, indices, shape)
         found = xr.DataArray(
-            da.stack(blocks),
+            da.from_array(stored, chunks=(1, -1, -1), lock=one_reader, asarray=False, name=False),
             dims=("member", "sample", "neuron"),
             coords={"sample": samples.astype(str), "layer": layer, "epoch": one_or_all(found_epochs)},
             name="activation",
