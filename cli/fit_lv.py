@@ -22,6 +22,8 @@ Table = Annotated[
     ),
 ]
 
+DISAGREE = 1e-3
+"""Sums of squares that differ by a larger share are of different optima."""
 RESAMPLES = 99
 """Trajectories drawn for the band of a single fit."""
 
@@ -39,7 +41,7 @@ def fit_lv(
     model: Annotated[
         str | None,
         typer.Option(
-            help="A form of dynamics, see `akpsim list models`. Default: lotka_volterra for two, else generalized.",
+            help="See `akpsim list models`. By default lotka_volterra for 2, logistic for 1, else generalized.",
             show_default=False,
         ),
     ] = None,
@@ -75,7 +77,7 @@ def fit_lv(
 
         akpsim fit-lv data/lynx_hare.csv --profile -o lynx.nc
     """
-    model = model or ("lotka_volterra" if species == 2 else "generalized")
+    model = model or {1: "logistic", 2: "lotka_volterra"}.get(species, "generalized")
     if model not in akpsim.FORMS:
         raise unknown_name("form of dynamics", model, akpsim.FORMS)
     table = source is not None and (source.is_file() or source.suffix.lower() in (".csv", ".nc"))
@@ -148,7 +150,7 @@ def _one(trajectory: Any, model: str, fit_options: dict[str, Any], path: Path, a
         lines = [f"{path}: prey {found.prey.item()}, {fit_options['noise']} noise, n = {int(found.n)}", *_rates(found)]
     else:
         found = akpsim.fit_dynamics(model, None, trajectory, strict=False, **fit_options)
-        lines = [f"{path}: {model} of {trajectory.sizes['population']} populations, n = {int(found.n)}"]
+        lines = [f"{path}: {model} of {_count(trajectory)}, n = {int(found.n)}"]
         rows = zip(
             found.rate.values, found.value.values, found.value_lower.values, found.value_upper.values, strict=True
         )
@@ -167,7 +169,7 @@ def _one(trajectory: Any, model: str, fit_options: dict[str, Any], path: Path, a
         # Models compare by densities of logs, which zeros do not have.
         found = found.assign_attrs(verdict="none: models are compared by the likelihood of logs, and there are zeros")
     else:
-        found, table = _compared(found, trajectory, fit_options, path)
+        found, table = _compared(found, trajectory, model, fit_options, path)
         lines += ["", *table]
     akpsim.save(found, path)
     if as_json:
@@ -176,26 +178,48 @@ def _one(trajectory: Any, model: str, fit_options: dict[str, Any], path: Path, a
     typer.echo("\n".join([*lines, "", f"verdict: {found.attrs['verdict']}"]))
 
 
+def _count(trajectory: Any) -> str:
+    number = trajectory.sizes["population"]
+    return f"{number} population{'s' * (number > 1)}"
+
+
 def _said(finding: str) -> str:
     """Return a finding as it is printed: an error refuses the fit, a doubt only warns."""
     name, text = finding.split(": ", 1)
     return f"warning: {text}" if name == "DoubtfulFit" else f"refused, {name}: {text}"
 
 
-def _compared(found: Any, trajectory: Any, fit_options: dict[str, Any], path: Path) -> tuple[Any, list[str]]:
+def _compared(
+    found: Any, trajectory: Any, model: str, fit_options: dict[str, Any], path: Path
+) -> tuple[Any, list[str]]:
     """Compare the models of a trajectory, save that, and add it to the fit."""
     options = {key: value for key, value in fit_options.items() if key in ("prey", "starts", "seed")}
-    choice = akpsim.select_dynamics(None, trajectory, **options)
+    choice = akpsim.select_dynamics(None, trajectory, model=model, **options)
     akpsim.save(choice, path.with_name(f"{path.stem}-models.nc"))
     table = choice[["bic", "aicc", "log_likelihood", "forecast_error", "skill", "weight", "parameters"]]
     found = found.assign({f"model_{name}": table[name] for name in table.data_vars})
     order = choice.bic.values.argsort()
     rows = [choice[name].values[order] for name in ("model", "bic", "aicc", "skill")]
     lines = [
-        f"{name:15} BIC {bic:9.2f}  AICc {aicc:9.2f}  forecast skill {skill:6.2f}"
+        f"{name:15} BIC {bic:9.2f}  AICc {aicc:9.2f}  forecast skill {_skill(skill)}"
         for name, bic, aicc, skill in zip(*rows, strict=True)
     ]
-    return found.assign_attrs(verdict=choice.attrs["verdict"], best=choice.attrs["best"]), lines
+    if fit_options["noise"] != "lognormal":
+        lines.append(f"(models are compared by log-normal noise, the fit above is by {fit_options['noise']} noise)")
+    verdict, best = choice.attrs["verdict"], choice.attrs["best"]
+    if fit_options["noise"] == "lognormal" and model in choice.model.values:
+        ours, theirs = float(found.sse), float(choice.sse.sel(model=model))
+        if abs(ours - theirs) > DISAGREE * min(ours, theirs) + 1e-9 * int(found.n):
+            best = ""
+            verdict = (
+                f"none: the fit and the comparison ended in different optima of {model} (sums of squares {ours:.5g}, "
+                f"{theirs:.5g}); more --starts may find the better one twice"
+            )
+    return found.assign_attrs(verdict=verdict, best=best), lines
+
+
+def _skill(skill: float) -> str:
+    return f"{skill:6.2f}" if skill > -1e3 else "explodes"
 
 
 def _segments(one: Any, swaps: list[float], options: dict[str, Any], path: Path, as_json: bool) -> None:

@@ -6,11 +6,13 @@ in each step.
 """
 
 from collections.abc import Callable
+from copy import deepcopy
 from dataclasses import dataclass
 
 import numpy as np
 from jaxtyping import Float
 
+from akpsim.dynamics.embedding import generalized, seen_as
 from akpsim.dynamics.fitting import Fit, fit_system
 from akpsim.dynamics.forms import FORMS, Array
 from akpsim.dynamics.lotka_volterra import fit_orders
@@ -31,12 +33,16 @@ SCATTERED = 3
 
 @dataclass(frozen=True)
 class Candidate:
-    """A fitted model: sum of squares in logs, parameters counted, and a forecast of logs (batch, step, population)."""
+    """A fitted model: sum of squares in logs, parameters counted, and a forecast of logs (batch, step, population).
+
+    `start` is the fit as a generalized system, where other fits may start.
+    """
 
     cost: Float[Array, " batch"]
     parameters: int
     forecast: Callable[[int], Array]
     orders: int = 1
+    start: Start | None = None
 
 
 def fit_candidates(
@@ -47,9 +53,10 @@ def fit_candidates(
     prey: int | None,
     starts: int,
     rng: np.random.Generator,
+    whole: dict[str, Start] | None = None,
     finish: bool = True,
 ) -> dict[str, Candidate]:
-    """Fit every model to the first `length` points of each trajectory; all lengths are the same for one-step models.
+    """Fit every model to the first `length` points of each trajectory, but those that one population cannot tell apart.
 
     Parameters
     ----------
@@ -65,44 +72,47 @@ def fit_candidates(
         Starts of Lotka-Volterra; the nulls take up to three, and the optima of the forms they contain.
     rng : Generator
         Scatters starts.
+    whole : dict, optional
+        Further starts by the name of the model, generalized systems: for forecasts, what all data say.
     finish : bool
         Whether to refine fits; forecasts do without.
     """
     species = values.shape[2]
     found: dict[str, Candidate] = {}
-    fits: dict[str, Fit] = {}
+    # Lotka and Volterra's form starts where `fit_lotka_volterra` starts with the same seed.
+    same_rng = deepcopy(rng)
 
-    def add(name: str, warm: list[Start]) -> None:
-        system = FORMS[name].system(species)
-        problem = Problem(system, NOISES["lognormal"], time, values, length)
-        number = 1 if name in ("constant", "exponential") else min(starts, SCATTERED)
-        fits[name] = fit_system(problem, starts=number, warm=warm, rng=rng, finish=finish, polish=False)
-        found[name] = Candidate(
-            fits[name].cost, len(system.rates) + species + 1, _forecaster(fits[name], length)
-        )  # fmt: skip
+    def fitted(name: str, warm: list[Start], number: int = 0, *, finish: bool = finish) -> Fit:
+        if whole is not None and number:
+            warm = [*warm, seen_as(whole[name], name)]
+        problem = Problem(FORMS[name].system(species), NOISES["lognormal"], time, values, length)
+        return fit_system(problem, starts=number, warm=warm, rng=rng, finish=finish, polish=False)
 
-    for name in ("constant", "exponential"):
-        add(name, [])
-    add("logistic", [_relaxation(time, values, length, speed) for speed in SPEEDS])
-    add("competitive", [embedded(fits["logistic"], "competitive")])
-    warm = [embedded(fits["competitive"], "generalized"), embedded(fits["exponential"], "generalized")]
+    def add(name: str, fit: Fit, *, swapped: Array | None = None) -> Start:
+        orders = 2 if name == "lotka_volterra" and prey is None else 1
+        ahead, start = _forecaster(fit, length, swapped=swapped), generalized(fit, swapped=swapped)
+        found[name] = Candidate(fit.cost, sum(fit.problem.sizes[1:]) + 1, ahead, orders=orders, start=start)
+        return start
+
+    number = min(starts, SCATTERED)
+    constant = add("constant", fitted("constant", [], 1))
+    exponential = add("exponential", fitted("exponential", [], 1))
+    relaxations = [_relaxation(time, values, length, speed) for speed in SPEEDS]
+    logistic = add("logistic", fitted("logistic", [*relaxations, seen_as(constant, "logistic")], number))
+    if species > 1:
+        competitive = add("competitive", fitted("competitive", [seen_as(logistic, "competitive")], number))
+    if species > 2:
+        add("generalized", fitted("generalized", [competitive, exponential], number))
     if species == 2:
+        # Each of the two is a start of the other: what either finds, both have.
+        larger = generalized(fitted("generalized", [competitive, exponential], number, finish=False))
         ordered = fit_orders(
-            time,
-            values,
-            prey=prey,
-            noise="lognormal",
-            starts=starts,
-            rng=rng,
-            length=length,
-            finish=finish,
-            polish=False,
-        )
-        warm.append(embedded(ordered.fit, "generalized", swapped=ordered.swapped))
-        forecaster = _forecaster(ordered.fit, length, swapped=ordered.swapped)
-        found["lotka_volterra"] = Candidate(ordered.fit.cost, 7, forecaster, orders=2 if prey is None else 1)
-    add("generalized", warm)
-    for name in NULLS:
+            time, values, prey=prey, noise="lognormal", starts=starts, rng=same_rng, length=length,
+            warm=[larger] if whole is None else [larger, whole["lotka_volterra"]], finish=finish, polish=False,
+        )  # fmt: skip
+        smaller = add("lotka_volterra", ordered.fit, swapped=ordered.swapped)
+        add("generalized", fitted("generalized", [larger, smaller]))
+    for name in NULLS if species > 1 else ("random_walk", "ar1"):
         found[name] = _null(name, values, length)
     return {name: found[name] for name in MODELS if name in found}
 
@@ -114,20 +124,6 @@ def _relaxation(time: Array, values: Array, length: Array, speed: float) -> Star
     growth = np.full_like(mean, speed / (time[-1] - time[0]))
     rates = np.stack([growth, -growth / mean], axis=2).reshape(len(mean), 2 * mean.shape[1])
     return rates, np.log(values[:, 0])
-
-
-def embedded(fit: Fit, name: str, *, swapped: Array | None = None) -> Start:
-    """Return a fit as a start of a form that contains it, prey and predator put back in the order of the data."""
-    system = fit.problem.system
-    growth, interaction = system.matrices(fit.values)
-    first = np.log(fit.initial)
-    if swapped is not None:
-        growth = np.where(swapped, growth[::-1], growth)
-        interaction = np.where(swapped, interaction[::-1, ::-1], interaction)
-        first = np.where(swapped[:, None], first[:, ::-1], first)
-    target = FORMS[name].system(system.species)
-    rates = [growth[r.row] if r.column is None else interaction[r.row, r.column] for r in target.rates]
-    return np.stack(rates, axis=1), first
 
 
 def _forecaster(fit: Fit, length: Array, *, swapped: Array | None = None) -> Callable[[int], Array]:

@@ -16,7 +16,7 @@ from jaxtyping import Float
 from akpsim.dynamics.forms import Array
 from akpsim.dynamics.integrate import runge_kutta
 from akpsim.dynamics.problem import Problem
-from akpsim.dynamics.starts import Start, scatter, starting_points
+from akpsim.dynamics.starts import LEAST, NEXT_TO_NONE, Start, scatter, starting_points
 
 POLISHED = 4
 """Up to so many trajectories are polished with DOP853 (rtol 1e-10); more are refined by Runge-Kutta steps alone."""
@@ -143,7 +143,9 @@ def fit_system(
         Trajectories from whose starts no finite cost was found have an infinite one.
     """
     points = starting_points(problem, starts=starts, rng=rng)
-    points = np.concatenate([points, *(scatter(problem, start)[:, None] for start in warm)], axis=1)
+    floors = (LEAST, NEXT_TO_NONE) if problem.system.signs.any() else (LEAST,)
+    warmed = [scatter(problem, start, least=least)[:, None] for start in warm for least in floors]
+    points = np.concatenate([points, *warmed], axis=1)
     if fixed_at is not None:
         points[:, :, problem.sizes[0] :] = np.log(fixed_at / problem.mean)[:, None]
     batch, number, width = points.shape

@@ -132,6 +132,9 @@ def _lotka_volterra(species: int) -> tuple[Rate, ...]:
     return (Rate("a", 0, None, 1), Rate("b", 0, 1, -1), Rate("c", 1, None, -1), Rate("d", 1, 0, 1))
 
 
+CYCLING = ("lotka_volterra",)
+"""Forms of which a monotone trajectory says nothing."""
+
 FORMS: Registry[Form] = Registry(
     "form of dynamics",
     [

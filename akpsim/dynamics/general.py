@@ -8,9 +8,9 @@ from numpy.typing import ArrayLike
 from scipy.stats import norm
 
 from akpsim.checks import at_least, one_of
-from akpsim.dynamics.candidates import embedded
+from akpsim.dynamics.embedding import generalized, seen_as
 from akpsim.dynamics.fitting import Fit, fit_system
-from akpsim.dynamics.forms import FORMS, Array
+from akpsim.dynamics.forms import CYCLING, FORMS, Array
 from akpsim.dynamics.goodness import r_squared
 from akpsim.dynamics.identifiability import Identifiability, fisher
 from akpsim.dynamics.judging import Finding, judge, raise_first
@@ -18,8 +18,8 @@ from akpsim.dynamics.lotka_volterra import label
 from akpsim.dynamics.noise import NOISES, log_likelihood
 from akpsim.dynamics.problem import Problem
 from akpsim.dynamics.starts import Start
-from akpsim.dynamics.trajectory import LEAST_POINTS, as_trajectories, check_unbounded, check_values
-from akpsim.errors import AkpsimError, InsufficientTrajectory, InvalidTrajectory
+from akpsim.dynamics.trajectory import as_trajectories, check_sufficient, check_unbounded, check_values
+from akpsim.errors import AkpsimError, InvalidTrajectory
 from akpsim.store import provenance
 
 SIMPLER = {"competitive": ("logistic",), "generalized": ("exponential", "competitive")}
@@ -87,8 +87,7 @@ def fit_dynamics(
 
     def refuse(values: Array) -> None:
         check_values(values, given.names, noise=noise)
-        if len(values) < LEAST_POINTS:
-            raise InsufficientTrajectory(f"a fit needs at least {LEAST_POINTS} points in time, got {len(values)}")
+        check_sufficient(values, cycles=model in CYCLING)
 
     reasons = given.reasons(refuse)
     if given.single and reasons[0] is not None:
@@ -120,7 +119,7 @@ def _fitted(
     """Fit a form, starting from the optima of those that it contains as well; only the last is worth polishing."""
     species, length = values.shape[2], np.full(len(values), len(time))
     warm: list[Start] = [
-        embedded(_fitted(simpler, time, values, noise=noise, starts=starts, rng=rng, last=False), name)
+        seen_as(generalized(_fitted(simpler, time, values, noise=noise, starts=starts, rng=rng, last=False)), name)
         for simpler in SIMPLER.get(name, ())
     ]
     problem = Problem(FORMS[name].system(species), NOISES[noise], time, values, length)

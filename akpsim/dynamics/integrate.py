@@ -39,7 +39,7 @@ def runge_kutta(
     time : array, shape (time,)
         Increasing; shared by the batch.
     substeps : int
-        Steps between two neighbouring times.
+        Steps over the longest interval between two neighbouring times; shorter ones take their share.
     sensitivities : bool
         Whether to follow the derivatives too.
 
@@ -59,10 +59,12 @@ def runge_kutta(
         state[np.arange(species), 1 + rates + np.arange(species)] = 1.0
     path = np.empty((len(time), species, columns, batch))
     path[0] = state
+    intervals = np.diff(time)
+    steps = np.ceil(substeps * intervals / intervals.max(initial=0.0) - 1e-9).astype(int)
     with np.errstate(all="ignore"):
-        for index, step in enumerate(np.diff(time) / substeps):
-            for _ in range(substeps):
-                state = _step(slope, state, step)
+        for index, (interval, count) in enumerate(zip(intervals, steps, strict=True)):
+            for _ in range(count):
+                state = _step(slope, state, interval / count)
             path[index + 1] = state
     return path
 

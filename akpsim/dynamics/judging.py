@@ -12,6 +12,9 @@ Finding = AkpsimError | Warning
 AGREEMENT = 1e-3
 """Starts agree when their costs differ by no more than this share (the coarse stage stops at 1e-6)."""
 
+DECISIVE = 10.0
+"""Another optimum whose BIC is worse by more than this is no rival (Kass and Raftery 1995)."""
+
 
 class DoubtfulFit(AkpsimWarning):
     """A fit to be read with care; kept with the result, never raised."""
@@ -65,8 +68,13 @@ def _optima(fit: Fit, row: int, starts: int) -> list[Finding]:
                 f"more than {AGREEMENT:g} apart; more starts may find it again"
             )
         ]
-    worse = int((~close).sum())
-    return [DoubtfulFit(f"{worse} of {costs.size} starts ended in a worse optimum")] if worse else []
+    with np.errstate(divide="ignore"):
+        count = fit.problem.length[row] * fit.problem.system.species
+        drop = costs - costs[0] if fit.problem.noise.known_scale else count * np.log(costs / costs[0])
+    rivals = int(np.sum(~close & (drop < DECISIVE)))
+    if not rivals:
+        return []
+    return [DoubtfulFit(f"{rivals} of {costs.size} starts ended in another optimum that is nearly as good")]
 
 
 def _bounds(fit: Fit, row: int) -> list[Finding]:

@@ -6,6 +6,7 @@ The fit describes what was measured; it is no update rule.  Which population is 
 """
 
 import json
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -15,6 +16,7 @@ from jaxtyping import Float
 from numpy.typing import ArrayLike
 
 from akpsim.checks import at_least, one_of
+from akpsim.dynamics.embedding import seen_as
 from akpsim.dynamics.fitting import Fit, finished, fit_system
 from akpsim.dynamics.forms import FORMS, Array
 from akpsim.dynamics.identifiability import fisher
@@ -22,6 +24,7 @@ from akpsim.dynamics.judging import Finding, judge, raise_first
 from akpsim.dynamics.noise import NOISES
 from akpsim.dynamics.problem import Problem
 from akpsim.dynamics.profile import profile_intervals
+from akpsim.dynamics.starts import Start
 from akpsim.dynamics.summary import summarise
 from akpsim.dynamics.trajectory import (
     Trajectories,
@@ -126,13 +129,14 @@ def fit_lotka_volterra(
         "noise": noise,
         "starts": starts,
         "hold_initial": initial == "data",
-        "rng": np.random.default_rng(seed),
     }
     parts: list[xr.Dataset] = []
     findings: dict[int, list[Finding]] = {row: [reason] for row, reason in enumerate(reasons) if reason is not None}
     for length in np.unique(given.length[usable]) if usable.any() else [len(given.time)]:
         rows = np.flatnonzero(usable & (given.length == length))
-        ordered = fit_orders(given.time[:length], given.values[rows, :length], **options)
+        ordered = fit_orders(
+            given.time[:length], given.values[rows, :length], rng=np.random.default_rng(seed), **options
+        )
         information = fisher(ordered.fit)
         findings |= dict(zip(rows.tolist(), judge(ordered.fit, information, starts=starts), strict=True))
         if given.single and strict:
@@ -175,12 +179,14 @@ def fit_orders(
     rng: np.random.Generator,
     hold_initial: bool = False,
     length: Array | None = None,
+    warm: Sequence[Start] = (),
     finish: bool = True,
     polish: bool | None = None,
 ) -> Ordered:
     """Fit either order of prey and predator, or the one that is said, and keep the better for each trajectory.
 
-    `rival` is the log likelihood by which it beats the other order; NaN where only one was fitted.
+    `warm` holds further starts, as generalized systems of the populations in the order of the data.  `rival` is the log
+    likelihood by which the better order beats the other; NaN where only one was fitted.
     """
     length = np.full(len(values), len(time)) if length is None else length
     fits = [
@@ -190,6 +196,7 @@ def fit_orders(
                 fixed_start=hold_initial,
             ),
             starts=starts, rng=rng, finish=False, fixed_at=values[:, 0, order] if hold_initial else None,
+            warm=[seen_as(start, "lotka_volterra", order=order) for start in warm],
         )
         for order in ([[0, 1], [1, 0]] if prey is None else [[prey, 1 - prey]])
     ]  # fmt: skip

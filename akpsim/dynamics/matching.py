@@ -7,6 +7,9 @@ Integrating :math:`(\log W_i)' = r_i + \sum_j A_{ij} W_j` over time,
 is linear in the rates once the integrals are taken from the data (trapezoids): one least squares a population, with
 an intercept for the initial state, non-negative in the rates whose sign is declared.
 
+No trapezoid spans what was not seen: over a gap of half a period it would miss a whole peak.  An interval much longer
+than those around it therefore parts the trajectory into stretches, each with an intercept of its own.
+
 References
 ----------
 Dattner and Klaassen (2015), "Optimal rate of direct estimators in systems of ordinary differential equations linear
@@ -14,11 +17,15 @@ in functions of the parameters", Electronic Journal of Statistics 9.
 """
 
 import numpy as np
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from scipy.integrate import cumulative_trapezoid
+from scipy.ndimage import median_filter
 from scipy.optimize import nnls
 
 from akpsim.dynamics.forms import Array, System
+
+GAP, AROUND = 3.0, 5
+"""An interval is a gap if it is so many times as long as the median of so many around it."""
 
 
 def integral_matching(
@@ -29,15 +36,31 @@ def integral_matching(
     elapsed = time - time[0]
     integrals = cumulative_trapezoid(populations, time, axis=0, initial=0)
     values = np.zeros(len(system.rates))
-    start = logs.mean(axis=0)
+    stretch = stretches(time)
+    first = logs[stretch == 0].mean(axis=0)
     for row in range(system.species):
         chosen = [index for index, rate in enumerate(system.rates) if rate.row == row]
         if not chosen:
             continue
         columns = np.stack([_column(system, index, elapsed, integrals) for index in chosen], axis=1)
-        values[chosen] = _least_squares(columns - columns.mean(axis=0), logs[:, row] - start[row], system.signs[chosen])
-        start[row] -= columns.mean(axis=0) @ values[chosen]
-    return values, start
+        target = _centred(logs[:, [row]], stretch)[:, 0]
+        values[chosen] = _least_squares(_centred(columns, stretch), target, system.signs[chosen])
+        first[row] -= columns[stretch == 0].mean(axis=0) @ values[chosen]
+    return values, first
+
+
+def stretches(time: Float[Array, " time"]) -> Int[Array, " time"]:
+    """Return for each time the number of its stretch between gaps, counted from 0."""
+    intervals = np.diff(time)
+    gaps = intervals > GAP * median_filter(intervals, AROUND, mode="nearest")
+    return np.concatenate([[0], np.cumsum(gaps)])
+
+
+def _centred(columns: Float[Array, "time column"], stretch: Int[Array, " time"]) -> Float[Array, "time column"]:
+    counts = np.bincount(stretch)[:, None]
+    sums = np.zeros((len(counts), columns.shape[1]))
+    np.add.at(sums, stretch, columns)
+    return np.asarray(columns - (sums / counts)[stretch])
 
 
 def _column(system: System, index: int, elapsed: Array, integrals: Array) -> Array:

@@ -83,7 +83,9 @@ def fit_members(
                 if model == "lotka_volterra"
                 else _rates_apart(fit_dynamics(model, None, some, **options))
             )
-            choices.append(select_dynamics(None, some, prey=prey, starts=starts, forecasts=forecasts, seed=seed))
+            choices.append(
+                select_dynamics(None, some, model=model, prey=prey, starts=starts, forecasts=forecasts, seed=seed)
+            )
             progress.advance(some.sizes["member"])
     fit = xr.concat(fits, dim="member", coords="minimal", compat="override")
     choice = xr.concat(choices, dim="member", coords="minimal", compat="override", data_vars="minimal")

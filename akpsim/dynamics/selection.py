@@ -20,15 +20,15 @@ from numpy.typing import ArrayLike
 
 from akpsim.checks import at_least, one_of
 from akpsim.dynamics.candidates import Candidate, fit_candidates
-from akpsim.dynamics.forms import Array
+from akpsim.dynamics.forms import CYCLING, FORMS, Array
 from akpsim.dynamics.noise import normal_log_likelihood
+from akpsim.dynamics.starts import Start
 from akpsim.dynamics.trajectory import as_trajectories, check_sufficient, check_values
+from akpsim.dynamics.verdict import missed, verdict
+from akpsim.errors import unknown_name
 from akpsim.store import provenance
 
 ORIGINS = 4
-WEAK = 2.0
-"""Differences of BIC or AICc below this are no more than a hint (Kass and Raftery 1995)."""
-
 FIRST_ORIGIN = 0.6
 """Forecasts start from points after this share of the trajectory."""
 
@@ -37,6 +37,7 @@ def select_dynamics(
     time: ArrayLike | None,
     populations: Any,
     *,
+    model: str | None = None,
     prey: str | int | None = None,
     criterion: str = "bic",
     starts: int = 5,
@@ -51,14 +52,17 @@ def select_dynamics(
         Increasing; None takes the coordinate of a DataArray.
     populations : array or DataArray, (time, population) or (trajectory, time, population)
         Positive; two populations, or more (then without Lotka and Volterra's own form).
+    model : str, optional
+        The form that the verdict is about: lotka_volterra for two populations, else generalized (logistic for one).
     prey : str or int, optional
         Name or index of the prey; by default it is chosen by fit, and counted as two models.
     criterion : {"bic", "aicc", "forecast"}
         What decides.
     starts : int
-        Starts of the Lotka-Volterra fit.
+        Starts of the Lotka-Volterra fit: the same as those of `akpsim.fit_lotka_volterra` with the same seed, and the
+        optimum of the generalized system besides.
     forecasts : bool
-        Whether to forecast from later and later origins, refitting each time.
+        Whether to forecast from later and later origins, refitting each time, from the optimum of all data as well.
     seed : int or Generator
         Scatters starts.
 
@@ -68,7 +72,8 @@ def select_dynamics(
         Along ``model``: ``aicc``, ``bic`` (infinite where parameters are as many as data),
         ``log_likelihood``, ``sse`` (logs), ``parameters``, ``r2``, ``weight``
         (share of exp(-BIC/2)), ``forecast_error`` (root mean square in logs) and ``skill`` against persistence;
-        ``n``, ``best``, ``verdict``, ``problem``; attrs ``best`` and ``verdict`` for a single trajectory.
+        ``n``, ``best``, ``verdict``, ``problem``.  Where a model leaves more than one that it contains, its optimum was
+        missed: ``best`` is empty and ``verdict`` says so; attrs ``best`` and ``verdict`` for a single trajectory.
 
     Raises
     ------
@@ -78,30 +83,31 @@ def select_dynamics(
     given = as_trajectories(time, populations)
     one_of(criterion, "criterion", ("bic", "aicc", "forecast"))
     at_least(starts, "starts", 1)
-    reasons = given.reasons(lambda values: _refuse(values, given.names))
+    asked = _asked(model, given.values.shape[2])
+    reasons = given.reasons(lambda values: _refuse(values, given.names, asked))
     if given.single and reasons[0] is not None:
         raise reasons[0]
     usable = np.array([reason is None for reason in reasons])
-    rng = np.random.default_rng(seed)
     prey_index = None if prey is None else given.index(prey)
     parts = []
     for points in np.unique(given.length[usable]) if usable.any() else [len(given.time)]:
         rows = np.flatnonzero(usable & (given.length == points))
         times, values = given.time[:points], given.values[rows, :points]
         length = np.full(len(values), points)
+        rng = np.random.default_rng(seed)
         candidates = fit_candidates(times, values, length=length, prey=prey_index, starts=starts, rng=rng)
         table = _criteria(candidates, values)
         if forecasts or criterion == "forecast":
-            errors = _forecast_errors(times, values, prey=prey_index, rng=rng)
+            errors = _forecast_errors(times, values, candidates, prey=prey_index, starts=starts, rng=rng)
             table["forecast_error"] = (("trajectory", "model"), errors)
             walk = errors[:, [list(candidates).index("random_walk")]]
             table["skill"] = (("trajectory", "model"), 1 - errors / np.maximum(walk, np.finfo(float).tiny))
         parts.append(xr.Dataset(table, coords={"trajectory": rows, "model": list(candidates)}))
     found = xr.concat(parts, dim="trajectory", coords="minimal", compat="override", data_vars="minimal")
     found = found.reindex(trajectory=np.arange(len(usable))).drop_vars("trajectory")
-    found = _with_verdicts(found, criterion, usable)
+    found = _with_verdicts(found, criterion, usable, asked)
     found["problem"] = ("trajectory", [f"{type(r).__name__}: {r}" if r else "" for r in reasons])
-    attrs = {"result": "dynamics_selection", "criterion": criterion} | provenance(
+    attrs = {"result": "dynamics_selection", "criterion": criterion, "model": asked} | provenance(
         prey=prey, starts=starts, seed=seed if isinstance(seed, int) else None
     )
     if given.single:
@@ -111,9 +117,19 @@ def select_dynamics(
     return found.rename(trajectory=given.dim).assign_coords(given.labels).assign_attrs(attrs)
 
 
-def _refuse(values: Array, names: tuple[str, ...]) -> None:
+def _asked(model: str | None, species: int) -> str:
+    """Return the form that the verdict is about; of one population, all that are no mere trend are logistic."""
+    forms = [name for name in FORMS if FORMS[name].species in (None, species)]
+    if model is not None and model not in forms:
+        raise unknown_name(f"form of dynamics of {species} populations", str(model), forms)
+    if species == 1:
+        return model if model in ("constant", "exponential") else "logistic"
+    return model or ("lotka_volterra" if species == 2 else "generalized")
+
+
+def _refuse(values: Array, names: tuple[str, ...], asked: str) -> None:
     check_values(values, names)
-    check_sufficient(values)
+    check_sufficient(values, cycles=asked in CYCLING)
 
 
 def _criteria(candidates: dict[str, Candidate], values: Float[Array, "batch time population"]) -> dict[str, Any]:
@@ -142,15 +158,32 @@ def _criteria(candidates: dict[str, Candidate], values: Float[Array, "batch time
 
 
 def _forecast_errors(
-    time: Array, values: Float[Array, "batch time population"], *, prey: int | None, rng: np.random.Generator
+    time: Array,
+    values: Float[Array, "batch time population"],
+    whole: dict[str, Candidate],
+    *,
+    prey: int | None,
+    starts: int,
+    rng: np.random.Generator,
 ) -> Float[Array, "batch model"]:
-    """Forecast a tenth of the points ahead from several origins; return root mean squares of errors in logs."""
+    """Forecast a tenth of the points ahead from several origins; return root mean squares of errors in logs.
+
+    Refits start from what all data say as well: the optimum is that of the points before the origin, and only the way
+    to it is shorter.
+    """
     points = len(time)
     steps = max(1, points // 10)
     origins = np.unique(np.linspace(FIRST_ORIGIN * points, points - steps, ORIGINS).astype(int))
     repeated = np.repeat(values, len(origins), axis=0)
     length = np.tile(origins, len(values))
-    candidates = fit_candidates(time, repeated, length=length, prey=prey, starts=2, rng=rng, finish=False)
+    known: dict[str, Start] = {}
+    for name, model in whole.items():
+        if model.start is not None:
+            rates, first = (np.repeat(part, len(origins), axis=0) for part in model.start)
+            known[name] = rates, first
+    candidates = fit_candidates(
+        time, repeated, length=length, prey=prey, starts=starts, rng=rng, whole=known, finish=False
+    )
     places = length[:, None] + np.arange(steps)
     future = np.log(np.take_along_axis(repeated, places[..., None], axis=1))
     errors = []
@@ -162,32 +195,13 @@ def _forecast_errors(
     return np.stack(errors, axis=1)
 
 
-def _with_verdicts(found: xr.Dataset, criterion: str, usable: Array) -> xr.Dataset:
+def _with_verdicts(found: xr.Dataset, criterion: str, usable: Array, asked: str) -> xr.Dataset:
     column = found["forecast_error" if criterion == "forecast" else criterion].values
     names = found["model"].values
-    best, verdict = [], []
-    for row, use in zip(column, usable, strict=True):
+    best, said = [], []
+    for row, costs, number, use in zip(column, found["sse"].values, found["n"].values, usable, strict=True):
         order = np.argsort(row)
-        best.append(str(names[order[0]]) if use else "")
-        verdict.append(_sentence(names[order], row[order], criterion) if use else "")
-    return found.assign(best=("trajectory", best), verdict=("trajectory", verdict))
-
-
-def _sentence(names: Array, values: Array, criterion: str) -> str:
-    """Say in a sentence what the best model means, and which others are as good."""
-    meaning = {
-        "lotka_volterra": "Lotka-Volterra, prey and predator",
-        "random_walk": "not Lotka-Volterra: a random walk says as much",
-        "var1": "not Lotka-Volterra: a linear map with noise (VAR(1), rotations included) says more",
-        "ar1": "not Lotka-Volterra: each population goes its own way, with memory and noise",
-        "exponential": "not Lotka-Volterra: two exponentials (equation 4), no interaction",
-        "constant": "not Lotka-Volterra: nothing changes but noise",
-        "logistic": "not Lotka-Volterra: each population grows to its own limit",
-        "competitive": "not prey and predator: populations that limit each other",
-        "generalized": "not prey and predator as they stand: a generalized Lotka-Volterra system",
-    }
-    said, margin = meaning[str(names[0])], f"{criterion} {values[1] - values[0]:.3g} below {names[1]}"
-    near = [str(name) for name, value in zip(names[1:], values[1:], strict=True) if value - values[0] < WEAK]
-    if criterion != "forecast" and near:
-        return f"undecided: {said}, but {' and '.join(near)} as good ({margin}; {WEAK:g} would be something)"
-    return f"{said} ({margin})"
+        none = missed(names, costs, number=int(number)) if use else ""
+        best.append(str(names[order[0]]) if use and not none else "")
+        said.append(none or verdict(names[order], row[order], criterion, model=asked) if use else "")
+    return found.assign(best=("trajectory", best), verdict=("trajectory", said))

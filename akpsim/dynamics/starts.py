@@ -13,6 +13,8 @@ Start = tuple[Float[Array, "batch rate"], Float[Array, "batch species"]]
 
 LEAST = 1e-2
 """A rate that matching sets to zero starts here, in scaled units: the logarithm of zero could never come back."""
+NEXT_TO_NONE = 1e-5
+"""A rate that a simpler form lacks also starts here, where the larger form costs as good as the same."""
 SCATTER = 0.25
 """Standard deviation of the logarithm of scattered rates."""
 
@@ -38,15 +40,15 @@ def starting_points(
     return points
 
 
-def scatter(problem: Problem, start: Start) -> Float[Array, "batch parameter"]:
+def scatter(problem: Problem, start: Start, *, least: float = LEAST) -> Float[Array, "batch parameter"]:
     """Return a start given in natural units in scaled parameters."""
     values, first = start
-    free = [_to_free(problem, row, scaled) for row, scaled in enumerate(values / problem.unit)]
+    free = [_to_free(problem, row, scaled, least) for row, scaled in enumerate(values / problem.unit)]
     return np.concatenate([np.array(free).reshape(values.shape), first - np.log(problem.mean)], axis=1)
 
 
-def _to_free(problem: Problem, row: int, values: Float[Array, " rate"]) -> Float[Array, " rate"]:
+def _to_free(problem: Problem, row: int, values: Float[Array, " rate"], least: float = LEAST) -> Float[Array, " rate"]:
     signed = problem.system.signs != 0
-    least = np.where(signed, problem.system.signs * LEAST * problem.floor[row], 0.0)
-    kept = np.where(signed & (np.abs(values) < np.abs(least)), least, values)
+    floor = np.where(signed, problem.system.signs * least * problem.floor[row], 0.0)
+    kept = np.where(signed & (np.abs(values) < np.abs(floor)), floor, values)
     return problem.system.free(kept)

@@ -190,8 +190,8 @@ def check_values(values: Float[Array, "time population"], names: Sequence[str], 
         )
 
 
-def check_sufficient(values: Float[Array, "time population"]) -> None:
-    """Refuse a trajectory of fewer than 12 points, or one in which no population turns.
+def check_sufficient(values: Float[Array, "time population"], *, cycles: bool = True) -> None:
+    """Refuse a trajectory of fewer than 12 points, or one in which no population turns where `cycles` are asked for.
 
     Raises
     ------
@@ -202,7 +202,7 @@ def check_sufficient(values: Float[Array, "time population"]) -> None:
         raise InsufficientTrajectory(
             f"a fit needs at least {LEAST_POINTS} points in time, got {len(values)}: capture populations more often"
         )
-    if not any(turns(column) for column in values.T):
+    if cycles and not any(turns(column) for column in values.T):
         raise InsufficientTrajectory(
             "no population turns: each is monotone to within its noise, so that a cycle cannot be told from two "
             "exponentials (equation 4); follow the populations for longer, or from the first update on"
