@@ -29,6 +29,8 @@ from akpsim.errors import unknown_name
 from akpsim.store import provenance
 
 ORIGINS = 4
+FEW = 2
+"""Starts of a refit besides the optimum of all data."""
 FIRST_ORIGIN = 0.6
 """Forecasts start from points after this share of the trajectory."""
 
@@ -182,7 +184,7 @@ def _forecast_errors(
             rates, first = (np.repeat(part, len(origins), axis=0) for part in model.start)
             known[name] = rates, first
     candidates = fit_candidates(
-        time, repeated, length=length, prey=prey, starts=starts, rng=rng, whole=known, finish=False
+        time, repeated, length=length, prey=prey, starts=min(starts, FEW), rng=rng, whole=known, finish=False
     )
     places = length[:, None] + np.arange(steps)
     future = np.log(np.take_along_axis(repeated, places[..., None], axis=1))
