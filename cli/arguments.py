@@ -1,11 +1,14 @@
 """Arguments that commands share."""
 
+from os.path import isfile, samefile
 from pathlib import Path
 from typing import Annotated, Any
 
 import typer
+from typer.core import TyperCommand
 
 import akpsim
+from akpsim.errors import InvalidData
 
 RunOrFiles = Annotated[
     list[Path] | None,
@@ -27,6 +30,35 @@ Epoch = Annotated[
         "counts from the last."
     ),
 ]
+
+
+class KeepsInputs(TyperCommand):
+    """A command whose --out is none of its inputs."""
+
+    def invoke(self, ctx: Any) -> Any:
+        """Refuse an output that would overwrite what is read, then run the command."""
+        out = ctx.params.get("out")
+        if out is not None:
+            self.refuse(Path(out), ctx.params)
+        return super().invoke(ctx)
+
+    def refuse(self, out: Path, params: dict[str, Any]) -> None:
+        """Raise `InvalidData` if the output is one of the paths among the parameters."""
+        given = [item for value in params.values() for item in (value if isinstance(value, list | tuple) else [value])]
+        inputs = [item for item in given if isinstance(item, Path) and item is not params["out"]]
+        # Of os.path, which says no where a name is none that a file could have.
+        if any(isfile(path) and isfile(out) and samefile(path, out) for path in inputs):
+            raise InvalidData(f"--out {out} is one of the inputs, which would be overwritten: choose another name")
+
+
+class SavesResult(KeepsInputs):
+    """A command that saves its result as netCDF, and nowhere else."""
+
+    def refuse(self, out: Path, params: dict[str, Any]) -> None:
+        """Refuse inputs, and names that would hide what is in the file."""
+        super().refuse(out, params)
+        if out.suffix.lower() != ".nc":
+            raise InvalidData(f"--out takes a name that ends in .nc, for a result is saved as netCDF: got {out.name!r}")
 
 
 def run_of(sources: list[Path] | None) -> Any:

@@ -9,6 +9,7 @@ from typer.core import TyperGroup
 
 from akpsim.errors import AkpsimError, AkpsimWarning
 
+from .arguments import KeepsInputs, SavesResult
 from .calibrate import calibrate
 from .compare import compare
 from .crisis import crisis
@@ -51,15 +52,15 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 
-app.command("compare")(compare)
-app.command("calibrate")(calibrate)
-app.command("crisis")(crisis)
-app.command("disperse")(disperse)
-app.command("ordinate")(ordinate)
+app.command("compare", cls=SavesResult)(compare)
+app.command("calibrate", cls=SavesResult)(calibrate)
+app.command("crisis", cls=SavesResult)(crisis)
+app.command("disperse", cls=SavesResult)(disperse)
+app.command("ordinate", cls=SavesResult)(ordinate)
 
-app.command("fit-lv")(fit_lv)
+app.command("fit-lv", cls=SavesResult)(fit_lv)
 app.command("train-family")(train_family)
-app.command("plot")(plot)
-app.command("table")(table)
+app.command("plot", cls=KeepsInputs)(plot)
+app.command("table", cls=KeepsInputs)(table)
 app.command("list")(list_entries)
 app.add_typer(data, name="data")
