@@ -71,6 +71,21 @@ def distance_matrix(dist: Any) -> xr.DataArray:
     return labelled.copy(data=values)
 
 
+def varied(dist: Any) -> xr.DataArray:
+    """Return `distance_matrix` of distances of which not all are equal.
+
+    Raises
+    ------
+    InvalidData
+        Also if all distances between three members or more are equal.
+    """
+    checked = distance_matrix(dist)
+    upper = checked.values[np.triu_indices(len(checked), 1)]
+    if len(upper) > 1 and np.ptp(upper) <= 1e-12 * upper.max():
+        raise InvalidData(f"all distances are equal ({upper[0]:g}): there is no variation to judge a difference by")
+    return checked
+
+
 def _labelled(dist: Any) -> xr.DataArray:
     if isinstance(dist, xr.Dataset):
         square = [name for name, variable in dist.items() if variable.dims == ("member", "other")]

@@ -54,7 +54,7 @@ class Relabelings:
     def words(self) -> str:
         """The same in words."""
         kind = "complete" if self.complete else "random"
-        return f"{len(self.codes)} relabelings, {kind}; smallest attainable p {self.smallest_p:.2g}"
+        return f"{len(self.codes)} relabelings, {kind}; smallest attainable p {self.smallest_p:.3g}"
 
 
 def relabelings(
@@ -129,7 +129,7 @@ def p_value(statistics: np.ndarray, observed: np.ndarray | float) -> np.ndarray:
         The statistic of the observed labels.
     """
     observed = np.asarray(observed, dtype=np.float64)
-    slack = TIE * np.maximum(np.abs(observed), TIE)
+    slack = np.where(np.isfinite(observed), TIE * np.maximum(np.abs(observed), TIE), 0)  # infinite: ties are equal
     hits = (~(statistics < observed - slack)).sum(axis=0)
     return np.asarray((hits + 1) / (len(statistics) + 1))
 

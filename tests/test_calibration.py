@@ -161,3 +161,11 @@ def test_selection_makes_a_principle_out_of_nothing_and_projection_takes_it_back
     assert np.mean(projected) < 0.08
     if reads == 25:
         assert np.mean(raw) > 0.5
+
+
+def test_clones_are_no_pool_to_draw_from():
+    clones = np.kron([[0, 1], [1, 0]], np.ones((8, 8)))
+    with pytest.raises(AkpsimError, match="members of a group are all alike: nothing is left to draw from once groups"):
+        akpsim.calibrate(clones, list("a" * 8 + "b" * 8), sizes=(5, 5), repetitions=20, seed=1)
+    found = akpsim.calibrate(clones, sizes=(6, 6), repetitions=20, seed=1)  # in one group no draw is all of one kind
+    assert np.isfinite(found.rate.values).all()

@@ -31,7 +31,7 @@ def test_disperse_prints_the_verdict_with_its_interval_and_saves_the_result(cli,
     result = akpsim.open_result(tmp_path / "dispersion.nc")
     assert result.attrs["sentence"] in said
     assert "95% interval" in said
-    assert "923 relabelings, complete; smallest attainable p 0.0022)" in said  # 12! / 6! 6! = 924, two of them extreme
+    assert "923 relabelings, complete; smallest attainable p 0.00216)" in said  # 12! / 6! 6! = 924, two of them extreme
     assert result.attrs["reference"] == "none"
     assert said.startswith("12 arrays, cka, 12 members") or said.startswith(str(matrix))
     assert float(result.log_ratio) > 0

@@ -121,7 +121,7 @@ def test_groups_of_one_leave_nothing_to_compare_with():
     points = np.arange(3.0)[:, None]
     with pytest.raises(AkpsimError, match=r"every group has one member \(3 groups\): nothing varies inside groups"):
         akpsim.permanova(cdist(points, points), list("abc"))
-    with pytest.raises(AkpsimError, match="all distances are zero: no group differs from another"):
+    with pytest.raises(AkpsimError, match="all distances are equal"):
         akpsim.permanova(np.zeros((4, 4)), list("aabb"))
 
 
@@ -153,3 +153,35 @@ def test_the_smallest_p_of_few_members_is_said():
     found = akpsim.wd_star(cdist(points, points), np.repeat(["a", "b"], 5))
     assert found.attrs["smallest_p"] == pytest.approx(1 / 126)
     assert found.attrs["complete_enumeration"] == 1
+
+
+def test_groups_that_are_perfectly_apart_have_the_smallest_p_and_no_warning():
+    dist = np.kron([[0, 1], [1, 0]], np.ones((5, 5)))
+    for scale in (1, 0.1):  # tenths are rounded
+        found = akpsim.permanova(scale * dist, list("aaaaabbbbb"))
+        assert np.isinf(found.F)
+        assert float(found.p) == pytest.approx(2 / 252)  # the observed labels and the same with names exchanged
+        assert float(akpsim.anosim(scale * dist, list("aaaaabbbbb")).p) == pytest.approx(2 / 252)
+    mixed = akpsim.permanova(dist, {"side": list("aaaaabbbbb")}, permutations=199, seed=0)
+    assert float(mixed.p[0]) < 0.05
+
+
+@pytest.mark.parametrize(
+    "asked",
+    [
+        akpsim.permanova,
+        akpsim.wd_star,
+        akpsim.anosim,
+        akpsim.permdisp,
+        akpsim.disperse,
+        lambda dist, by: akpsim.permanova(dist, {"one": by}),
+        lambda dist, by: akpsim.disperse_layers({"one": dist}, by),
+        lambda dist, by: akpsim.calibrate(dist, by, sizes=(2, 2), repetitions=2),
+        lambda dist, by: akpsim.ordinate(dist, "pcoa", by=by),
+        lambda dist, by: akpsim.ordinate(dist, "nmds", by=by, seed=0),
+    ],
+)
+@pytest.mark.parametrize("constant", [0.0, 0.3])
+def test_constant_distances_are_refused_by_all(asked, constant):
+    with pytest.raises(AkpsimError, match=r"all distances are equal .*: there is no variation to judge a difference"):
+        asked(constant * (1 - np.eye(10)), list("aaaaabbbbb"))

@@ -128,7 +128,7 @@ def test_a_group_of_one_has_no_dispersion():
         (lambda d: 1 - d / 100, "distances must be zero on the diagonal, got similarities; `akpsim.as_distance` turns"),
         (lambda d: d + np.eye(6) * 0.2, r"distances must be zero on the diagonal, got 0\.2"),
         (lambda d: np.where(d == d.max(), np.nan, d), "distances must be finite, got nan between members"),
-        (lambda d: d * 0, "all members sit on the centre of their group: there is no dispersion to compare"),
+        (lambda d: d * 0, r"all distances are equal \(0\)"),
         (lambda d: d[0], r"distances must be a square matrix \(member, other\), got shape \(6,\)"),
     ],
 )

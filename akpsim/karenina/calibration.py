@@ -12,7 +12,7 @@ import xarray as xr
 from scipy import stats
 
 from akpsim.checks import at_least, in_range
-from akpsim.distances import at_least_two, distance_matrix, groups_of, made_of
+from akpsim.distances import at_least_two, groups_of, made_of, varied
 from akpsim.errors import InvalidData
 from akpsim.karenina.centres import centred_space, space_of
 from akpsim.karenina.design import Design, Options
@@ -73,7 +73,7 @@ def calibrate(
     """
     in_range(level, "level", 0, 1)
     at_least(repetitions, "repetitions", 1)
-    checked = distance_matrix(dist)
+    checked = varied(dist)
     pool = _pool(checked, by)
     first, second = (at_least(size, "sizes", 2) for size in sizes)
     n = first + second
@@ -111,6 +111,8 @@ def _pool(checked: xr.DataArray, by: Any) -> np.ndarray:
     diagonal = np.diag(matrix)
     distances: np.ndarray = np.sqrt(np.maximum(diagonal[:, None] + diagonal - 2 * matrix, 0))
     np.fill_diagonal(distances, 0)
+    if distances.max() <= 1e-6 * checked.values.max():
+        raise InvalidData("members of a group are all alike: nothing is left to draw from once groups are centred")
     return distances
 
 

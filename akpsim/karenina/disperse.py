@@ -11,8 +11,7 @@ import numpy as np
 import xarray as xr
 
 from akpsim.checks import in_range
-from akpsim.distances import Negative, distance_matrix, group_label, made_of, member_coordinates
-from akpsim.errors import InvalidData
+from akpsim.distances import Negative, group_label, made_of, member_coordinates, varied
 from akpsim.karenina.centres import Center, centre_distances, small_sample, space_of
 from akpsim.karenina.design import Design, Options, design_of, estimate
 from akpsim.karenina.effect import Estimate, Spread, against_reference, columns, contrast, interval, spreads
@@ -97,7 +96,7 @@ def disperse(
     spread but no interval, and the verdict is "inconclusive".
     """
     in_range(confidence, "confidence", 0.5, 0.9999)
-    checked = distance_matrix(dist)
+    checked = varied(dist)
     rng = np.random.default_rng(seed)
     design = design_of(checked, by, reference, blocks, permutations, rng)
     options = Options(center, negative, confidence, equivalence)
@@ -109,9 +108,6 @@ def disperse(
 
 def disperse_one(values: np.ndarray, design: Design, options: Options) -> Dispersed:
     """Return effect, tests and their permutations for one matrix of checked distances."""
-    upper = values[np.triu_indices(len(values), 1)]
-    if np.ptp(upper) <= 1e-12 * upper.max():
-        raise InvalidData(f"all distances are equal ({upper[0]:g}): there is no variation to judge a difference by")
     codes = design.codes
     own = spreads(values, codes, design.groups)
     weights = against_reference(len(design.groups))

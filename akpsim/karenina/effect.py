@@ -36,8 +36,9 @@ class Spread(NamedTuple):
 
     @property
     def variance(self) -> float:
-        """Squared standard error of `log_mean`; NaN for two members."""
-        return float(self.pseudo.var(ddof=1) / len(self.pseudo)) if len(self.pseudo) >= 2 else np.nan
+        """Squared standard error of `log_mean`; NaN for two members, or if all but one are alike."""
+        known = len(self.pseudo) >= 2 and np.isfinite(self.pseudo).all()
+        return float(self.pseudo.var(ddof=1) / len(self.pseudo)) if known else np.nan
 
 
 def spreads(values: np.ndarray, codes: np.ndarray, groups: list[str]) -> list[Spread]:

@@ -12,7 +12,7 @@ import numpy as np
 import xarray as xr
 
 from akpsim.checks import instance, made_by, one_of
-from akpsim.distances import Negative, distance_matrix, gram, group_label, made_of
+from akpsim.distances import Negative, gram, group_label, made_of, varied
 from akpsim.errors import InvalidData
 from akpsim.karenina.centres import Center
 from akpsim.karenina.design import Options, design_of
@@ -97,7 +97,7 @@ def _matrices(distances: Mapping[str, Any] | xr.DataArray) -> dict[str, xr.DataA
         made_by(distances, "distances", "as_distance of `akpsim.compare_over`", "layer")
         distances = {str(layer): distances.sel(layer=layer) for layer in distances["layer"].values}
     instance(distances, "distances", Mapping, "a matrix of distances a layer, by its name")
-    found = {str(layer): distance_matrix(matrix) for layer, matrix in distances.items()}
+    found = {str(layer): varied(matrix) for layer, matrix in distances.items()}
     if not found:
         raise InvalidData("one layer at least is needed, got none")
     name, first = next(iter(found.items()))

@@ -18,7 +18,7 @@ import numpy as np
 import xarray as xr
 from scipy.stats import rankdata
 
-from akpsim.distances import at_least_two, distance_matrix, group_label, groups_of
+from akpsim.distances import at_least_two, group_label, groups_of, varied
 from akpsim.errors import InvalidData
 from akpsim.karenina.centres import chunks
 from akpsim.karenina.permdisp import coded, codes_of
@@ -40,7 +40,7 @@ def members_of(
     dist: Any, by: str | Sequence[Any], blocks: str | Sequence[Any] | None = None, *, singletons: bool = False
 ) -> Members:
     """Return distances and groups, checked; groups of one member only if `singletons`."""
-    checked = distance_matrix(dist)
+    checked = varied(dist)
     labels = groups_of(checked, by)
     inside = None if blocks is None else groups_of(checked, blocks, name="blocks")
     if singletons:
@@ -198,8 +198,6 @@ def location_test(
     seed: Seed,
 ) -> xr.Dataset:
     """Return a statistic of sums over pairs of groups, with its p-value."""
-    if not matrix.any():
-        raise InvalidData("all distances are zero: no group differs from another")
     sizes = np.bincount(members.codes)
     observed = float(statistic(observed_sums(matrix, members.codes), sizes)[0])
     drawn = relabelings(members.codes, permutations=permutations, blocks=members.blocks, seed=seed)

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from akpsim.distances import distance_matrix, gram, groups_of
+from akpsim.distances import gram, groups_of, varied
 from akpsim.errors import InvalidData
 from akpsim.karenina.centres import chunks
 from akpsim.karenina.location import location_test, members_of
@@ -71,12 +71,13 @@ def f_from_sums(sums: np.ndarray, sizes: np.ndarray) -> np.ndarray:
     n, k = sizes.sum(), len(sizes)
     total = sums.sum(axis=(1, 2)) / (2 * n)
     within = (np.einsum("pgg->pg", sums) / (2 * sizes)).sum(axis=1)
+    within = np.where(within <= 1e-12 * total, 0, within)  # sums of zeros that come as differences are rounded
     with np.errstate(divide="ignore", invalid="ignore"):
         return np.asarray(((total - within) / (k - 1)) / (within / (n - k)))
 
 
 def _terms(dist: Any, by: str | Mapping[str, Any], blocks: Any, permutations: int, seed: Seed) -> xr.Dataset:
-    checked = distance_matrix(dist)
+    checked = varied(dist)
     n = checked.sizes["member"]
     names, bases = _bases(_columns(checked, by), n)
     freedom = np.array([basis.shape[1] for basis in bases])

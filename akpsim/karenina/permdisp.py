@@ -16,7 +16,7 @@ import numpy as np
 import xarray as xr
 
 from akpsim.checks import one_of
-from akpsim.distances import Negative, at_least_two, distance_matrix, group_label, groups_of, member_coordinates
+from akpsim.distances import Negative, at_least_two, group_label, groups_of, member_coordinates, varied
 from akpsim.errors import InvalidData
 from akpsim.karenina.centres import (
     CENTERS,
@@ -91,7 +91,7 @@ def permdisp(
     """
     one_of(center, "center", CENTERS)
     one_of(scheme, "scheme", ("centred", "vegan"))
-    checked = distance_matrix(dist)
+    checked = varied(dist)
     labels = groups_of(checked, by)
     groups, codes = coded(labels)
     space = space_of(checked.values, negative=negative)

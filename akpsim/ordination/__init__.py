@@ -5,6 +5,7 @@ from typing import Any
 
 import xarray as xr
 
+from akpsim.distances import varied
 from akpsim.ordination.fitting import envfit, procrustes
 from akpsim.ordination.neighbours import densmap, tsne, umap
 from akpsim.ordination.nmds import nmds
@@ -68,4 +69,7 @@ def ordinate(data: Any, method: str = "pcoa", *, by: str | Sequence[Any] | None 
     Dataset
         ``position`` (member, axis) and, for linear methods, ``explained`` (axis).
     """
-    return ORDINATIONS[method].fit(data, by=by, **options)
+    entry = ORDINATIONS[method]
+    if entry.takes == "distances":
+        varied(data)
+    return entry.fit(data, by=by, **options)
