@@ -60,4 +60,7 @@ def calibrate(
     for test in found.test.values:
         rate, lower, upper = (float(found[name].sel(test=test)) for name in ("rate", "rate_lower", "rate_upper"))
         lines.append(f"{test!s:12} {rate:.3f}  (95% interval {lower:.3f} to {upper:.3f})")
+    smallest = found.attrs["smallest_p"]
+    if smallest > level:
+        lines.append(f"all but the interval can never reject: the smallest attainable p is {smallest:.3g}")
     typer.echo("\n".join([*lines, str(path)]))

@@ -133,19 +133,19 @@ def _groups(found: Any) -> list[str]:
     rows = zip(found.group.values, *(found[name].values for name in columns), strict=True)
     lines = [f"{group!s:20} n = {size:<4} mean distance {_interval(*values)}" for group, size, *values in rows]
     if found.sizes["pair"] > 1:
-        names = ("pair_log_ratio", "pair_log_ratio_lower", "pair_log_ratio_upper")
-        pairs = found.isel(pair=found["first"].values == found.attrs["reference"])
-        each = zip(
-            pairs["second"].values,
-            *(pairs[name].values for name in names),
-            pairs["pair_p_adjusted"].values,
-            strict=True,
-        )
-        lines += [
-            f"{second} / {found.attrs['reference']}: {_interval(*map(math.exp, logs))}, p = {p:.3g} adjusted for pairs"
-            for second, *logs, p in each
-        ]
-    return [*lines, found.attrs["tests"], found.attrs["sentence"]]
+        number = int(found.pair_p.notnull().sum())
+        lines += [_pair(found.isel(pair=pair), number) for pair in range(found.sizes["pair"])]
+    return [*lines, *filter(None, (found.attrs[name] for name in ("tests", "sentence", "disagreement")))]
+
+
+def _pair(pair: Any, number: int) -> str:
+    """Say how two groups compare, with the p-values as they are and adjusted for all pairs."""
+    logs = (float(pair[name]) for name in ("pair_log_ratio", "pair_log_ratio_lower", "pair_log_ratio_upper"))
+    said = f"{pair['second'].item()} / {pair['first'].item()}: {_interval(*map(math.exp, logs))}"
+    p, adjusted, smallest = (float(pair[name]) for name in ("pair_p", "pair_p_adjusted", "pair_smallest_p"))
+    if p != p:
+        return f"{said}, no test: no block holds both"
+    return f"{said}, p = {p:.3g} (smallest attainable {smallest:.3g}), {adjusted:.3g} adjusted for {number} pairs"
 
 
 def _layers(found: Any) -> list[str]:

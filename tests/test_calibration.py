@@ -5,6 +5,7 @@ Slow studies print their rates; every bound leaves room for two binomial standar
 
 import numpy as np
 import pytest
+import xarray as xr
 from scipy.spatial.distance import cdist
 
 import akpsim
@@ -169,3 +170,18 @@ def test_clones_are_no_pool_to_draw_from():
         akpsim.calibrate(clones, list("a" * 8 + "b" * 8), sizes=(5, 5), repetitions=20, seed=1)
     found = akpsim.calibrate(clones, sizes=(6, 6), repetitions=20, seed=1)  # in one group no draw is all of one kind
     assert np.isfinite(found.rate.values).all()
+
+
+def test_tests_that_can_never_reject_are_named(cli, tmp_path):
+    points = np.random.default_rng(0).normal(size=(12, 4))
+    dist = xr.DataArray(
+        cdist(points, points),
+        dims=("member", "other"),
+        coords={"member": range(12)},
+        attrs={"result": "distance", "kind": "metric"},
+        name="distance",
+    )
+    path = akpsim.save(dist, tmp_path / "d.nc")
+    code, said, _ = cli("calibrate", path, "--n", "3,3", "--reps", 5, "--by", "none", "-o", tmp_path / "c.nc")
+    assert code == 0
+    assert "all but the interval can never reject: the smallest attainable p is 0.1" in said

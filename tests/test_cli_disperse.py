@@ -136,4 +136,8 @@ def test_several_groups_are_compared_with_the_reference_one_by_one(cli, tmp_path
     assert [line.split()[0] for line in lines[1:4]] == ["none", "mild", "severe"]
     assert lines[4].startswith(f"mild / none: {np.exp(float(found.pair_log_ratio[0])):.3f}")
     assert lines[5].startswith("severe / none: ")
+    p, adjusted, least = (float(found[name][1]) for name in ("pair_p", "pair_p_adjusted", "pair_smallest_p"))
+    assert least == pytest.approx(2 / 252)
+    assert lines[5].endswith(f"p = {p:.3g} (smallest attainable 0.00794), {adjusted:.3g} adjusted for 3 pairs")
+    assert lines[6].startswith("severe / mild: ")
     assert "none holds 5 families: what differs between them counts as well; `--by family` keeps them apart" in lines

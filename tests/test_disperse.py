@@ -14,7 +14,7 @@ from scipy.spatial.distance import cdist, squareform
 import akpsim
 from akpsim.errors import AkpsimError
 from akpsim.karenina.effect import Estimate, spread
-from akpsim.karenina.verdict import verdict
+from akpsim.karenina.verdict import disagreement, verdict
 
 TINY = json.loads((Path(__file__).parent / "reference" / "tiny_exact.json").read_text())  # algebra
 
@@ -219,3 +219,36 @@ def test_copies_of_members_do_not_narrow_an_interval_over_blocks():
     one = akpsim.disperse(dist, labels, blocks=seeds, seed=0)
     two = akpsim.disperse(copies, labels[twice], blocks=seeds[twice], seed=0)
     assert float(two.log_ratio_upper - two.log_ratio) > 0.9 * float(one.log_ratio_upper - one.log_ratio)
+
+
+def test_location_that_no_relabeling_can_show_to_differ_is_no_anna_karenina():
+    dist, labels = cloud(1, sizes=(3, 3), spreads=(1, 8))
+    found = akpsim.disperse(dist, labels)
+    assert found.attrs["smallest_p"] == pytest.approx(2 / 20)
+    assert found.attrs["verdict"] == "Anna Karenina or both"
+    assert "location cannot be tested with so few permutations (smallest attainable p 0.1)" in found.attrs["sentence"]
+    assert found.attrs["disagreement"] == (
+        "The interval excludes 1 and makes the verdict; so few permutations allow no p below 0.1"
+    )
+    assert verdict(Estimate(0, -0.01, 0.01, 4, 1.0), 0.5, smallest_p=0.1) == "none or deterministic shift"
+
+
+@pytest.mark.parametrize(
+    ("effect_p", "p", "groups", "expected"),
+    [
+        (0.01, 0.01, 3, ""),
+        (
+            0.01,
+            0.2,
+            2,
+            "The interval excludes 1 and makes the verdict, the permutation test does not reject (p = 0.2): ",
+        ),
+        (0.2, 0.01, 2, "The interval includes 1 and makes the verdict, the permutation test rejects (p = 0.01): they"),
+        (0.01, 0.2, 3, "with more than two groups the permutations assume that all are alike; read the pairs; the"),
+    ],
+)
+def test_which_of_interval_and_permutations_makes_the_verdict_is_said(effect_p, p, groups, expected):
+    effect = Estimate(0.3, 0.1, 0.5, 8, effect_p)
+    said = disagreement(effect, p, alpha=0.05, smallest_p=0.001, groups=groups, blocked=True)
+    assert expected in said
+    assert bool(said) == bool(expected)

@@ -67,7 +67,7 @@ def test_panels_show_their_own_members_and_what_the_test_said(tmp_path):
         assert ax.get_title(loc="left") == f"{'ab'[index]}: {title}"
         (below,) = (" ".join(text.get_text().split()) for text in ax.texts)
         assert below.startswith(f"{own.attrs['sentence']} {own.attrs['tests']} mean distance within none : ")
-        assert "smallest attainable p 0.029" in below  # 1 / 35
+        assert "smallest attainable p 0.0286" in below  # 1 / 35
         shown = {points.get_label(): points.get_offsets() for points in ax.collections}
         np.testing.assert_allclose(shown["none"], own.position[:4, :2])
         assert "mild" in shown if title == "noise" else "severe" in shown

@@ -64,7 +64,8 @@ def calibrate(
     -------
     Dataset
         ``rate``, ``rate_lower``, ``rate_upper`` (test): for the interval of the effect, the permutation test of
-        dispersion, W*d and PERMANOVA, with Wilson's 95 % interval.
+        dispersion, W*d and PERMANOVA, with Wilson's 95 % interval.  attrs: ``smallest_p``, the
+        least that relabelings can give.
 
     Raises
     ------
@@ -92,6 +93,7 @@ def calibrate(
         | provenance(
             sizes=[first, second], repetitions=repetitions, level=level, permutations=permutations, n=len(pool)
         )
+        | {"smallest_p": _drawn(codes, permutations, rng).smallest_p}
         | {"result": "calibration"}
     )
 
@@ -118,11 +120,7 @@ def _pool(checked: xr.DataArray, by: Any) -> np.ndarray:
 
 def _p_values(values: np.ndarray, codes: np.ndarray, permutations: int, rng: np.random.Generator) -> np.ndarray:
     """Return the p-value of each test for one study."""
-    if comb(len(codes), int(codes.sum())) <= FEW:
-        drawn = relabelings(codes, permutations=permutations)
-    else:
-        orders = shuffled(len(codes), permutations, [np.arange(len(codes))], rng)
-        drawn = Relabelings(codes[orders], False, 1 / (permutations + 1))
+    drawn = _drawn(codes, permutations, rng)
     found = disperse_one(values, Design(codes, ["a", "b"], codes, drawn), Options())
     sizes = np.bincount(codes)
     squared = values**2
@@ -130,6 +128,14 @@ def _p_values(values: np.ndarray, codes: np.ndarray, permutations: int, rng: np.
     f_null = f_from_sums(group_sums(squared, drawn.codes), sizes)
     p = [p_value(found.null, found.statistic), p_value(found.wd_null, found.wd), p_value(f_null, f)]
     return np.array([found.effect.p, *map(float, p)])
+
+
+def _drawn(codes: np.ndarray, permutations: int, rng: np.random.Generator) -> Relabelings:
+    """Return the relabelings of a study: all if they are few."""
+    if comb(len(codes), int(codes.sum())) <= FEW:
+        return relabelings(codes, permutations=permutations)
+    orders = shuffled(len(codes), permutations, [np.arange(len(codes))], rng)
+    return Relabelings(codes[orders], False, 1 / (permutations + 1))
 
 
 def _rates(rejected: np.ndarray) -> xr.Dataset:

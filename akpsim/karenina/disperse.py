@@ -18,7 +18,7 @@ from akpsim.karenina.effect import Estimate, Spread, against_reference, columns,
 from akpsim.karenina.location import group_sums, observed_sums, wd_from_sums
 from akpsim.karenina.pairs import pairs_of
 from akpsim.karenina.permdisp import group_means, logs_of, relabelled_means
-from akpsim.karenina.verdict import EQUIVALENCE, sentence, verdict
+from akpsim.karenina.verdict import EQUIVALENCE, disagreement, sentence, verdict
 from akpsim.permutations import Seed, p_value
 from akpsim.store import provenance
 
@@ -81,9 +81,11 @@ def disperse(
         ``mean_distance`` within each ``group``, with its interval; ``distance`` (member) to the centre and its mean
         ``center_distance`` (group); ``W`` and ``p_location``; for every ``pair`` of groups ``pair_log_ratio`` with its
         interval, ``pair_p`` from relabelings of these two groups only (NaN if no block holds both) and
-        ``pair_p_adjusted`` (Holm).  Groups come in the order reference, none, mild,
-        severe, others.  attrs: ``verdict``, one or two words; ``sentence``, which says it with the interval;
-        ``tests``, the p-values with the smallest that can come out.
+        ``pair_p_adjusted`` (Holm, over all pairs), and ``pair_smallest_p``, the least ``pair_p`` there is.  Groups
+        come in the order reference, none, mild, severe, others.  attrs: ``verdict``, a few words; ``sentence``, which
+        says it with the interval;
+        ``tests``, the p-values with the smallest that can come out; ``disagreement``, empty unless interval and
+        permutation test contradict each other.
 
     Raises
     ------
@@ -132,8 +134,8 @@ def disperse_one(values: np.ndarray, design: Design, options: Options) -> Disper
 def described(found: Dispersed, members: xr.DataArray, design: Design, options: Options) -> xr.Dataset:
     """Return a result with labels."""
     p, p_location = float(p_value(found.null, found.statistic)), float(p_value(found.wd_null, found.wd))
-    alpha = 1 - options.confidence
-    said = verdict(found.effect, p_location, alpha=alpha, equivalence=options.equivalence)
+    alpha, smallest = 1 - options.confidence, design.drawn.smallest_p
+    said = verdict(found.effect, p_location, smallest_p=smallest, alpha=alpha, equivalence=options.equivalence)
     reference = design.groups[0]
     own = [_within(each, options.confidence) for each in found.spreads]
     centre = [_mean(found.distance[design.codes == code], options.confidence) for code in range(len(design.groups))]
@@ -169,10 +171,19 @@ def described(found: Dispersed, members: xr.DataArray, design: Design, options: 
                 said,
                 found.effect,
                 p_location,
+                smallest_p=smallest,
                 confidence=options.confidence,
                 alpha=alpha,
                 others=design.others,
                 reference=reference,
+            ),
+            "disagreement": disagreement(
+                found.effect,
+                p,
+                alpha=alpha,
+                smallest_p=smallest,
+                groups=len(design.groups),
+                blocked=design.blocks is not None,
             ),
         }
         | design.drawn.attrs,

@@ -71,7 +71,7 @@ def disperse_layers(
     every = side_by_side(lambda distances: disperse_one(distances, design, options), values.values())
     with Progress("layers", total=len(values), show=progress) as bar:
         for name, found in zip(values, every, strict=True):
-            rows.append(_row(found, options))
+            rows.append(_row(found, options, design.drawn.smallest_p))
             nulls.append(found.null)
             bar.advance(note=name)
     table = {key: np.array([row[key] for row in rows]) for key in rows[0]}
@@ -113,9 +113,15 @@ def summed(matrices: Mapping[str, xr.DataArray]) -> np.ndarray:
     return np.asarray(np.sqrt(squared))
 
 
-def _row(found: Dispersed, options: Options) -> dict[str, Any]:
+def _row(found: Dispersed, options: Options, smallest_p: float) -> dict[str, Any]:
     """Return what one layer says."""
     p_location = float(p_value(found.wd_null, found.wd))
     values = (*found.effect[:3], float(p_value(found.null, found.statistic)), p_location, found.statistic)
-    said = verdict(found.effect, p_location, alpha=1 - options.confidence, equivalence=options.equivalence)
+    said = verdict(
+        found.effect,
+        p_location,
+        smallest_p=smallest_p,
+        alpha=1 - options.confidence,
+        equivalence=options.equivalence,
+    )
     return dict(zip(SUMMARY, values, strict=True)) | {"verdict": said}

@@ -33,10 +33,11 @@ def pairs_of(
     number = len(design.groups)
     pairs = list(combinations(range(number), 2))
     effects = [estimate(values, spreads, pair_weights(number, *pair), design, options) for pair in pairs]
-    p = np.array([_pair_p(values, design, pair, options, permutations, rng) for pair in pairs])
+    p, smallest = np.array([_pair_p(values, design, pair, options, permutations, rng) for pair in pairs]).T
     return columns("pair_log_ratio", "pair", effects) | {
         "pair_p": ("pair", p),
         "pair_p_adjusted": ("pair", holm(p)),
+        "pair_smallest_p": ("pair", smallest),
         "first": ("pair", [design.groups[first] for first, _ in pairs]),
         "second": ("pair", [design.groups[second] for _, second in pairs]),
     }
@@ -49,8 +50,8 @@ def _pair_p(
     options: Options,
     permutations: int,
     rng: np.random.Generator,
-) -> float:
-    """Return the p-value of the permutation test between two groups; NaN if no block holds both."""
+) -> tuple[float, float]:
+    """Return the p-value of the permutation test between two groups and its least; NaN if no block holds both."""
     members = np.isin(design.codes, pair)
     codes = (design.codes[members] == pair[1]).astype(np.int64)
     blocks = None if design.blocks is None else design.blocks[members]
@@ -59,11 +60,12 @@ def _pair_p(
         if not members.all():
             drawn = relabelings(codes, permutations=permutations, blocks=blocks, seed=rng)
     except InvalidData:
-        return float("nan")
+        return float("nan"), float("nan")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", AkpsimWarning)  # all members together have said it
         space = space_of(values[np.ix_(members, members)], negative=options.negative)
         distance = centre_distances(space, codes[None], center=options.center)
         null = logs_of(relabelled_means(space, codes, drawn, center=options.center))
     logs = logs_of(group_means(distance * small_sample(codes), codes[None]))
-    return float(p_value(np.abs(null[:, 1] - null[:, 0]), abs(float(logs[0, 1] - logs[0, 0]))))
+    p = p_value(np.abs(null[:, 1] - null[:, 0]), abs(float(logs[0, 1] - logs[0, 0])))
+    return float(p), drawn.smallest_p
