@@ -13,10 +13,7 @@ ends in       holds
 Pickled content is refused.
 """
 
-import csv
-import io
 import os
-import warnings
 from collections.abc import Iterable
 from pathlib import Path
 
@@ -24,7 +21,8 @@ import numpy as np
 import xarray as xr
 
 from akpsim.checks import as_path, instance
-from akpsim.errors import AkpsimWarning, InvalidData, StoreError
+from akpsim.errors import InvalidData, StoreError
+from akpsim.feature_table import read_csv
 from akpsim.seal import state_of
 
 FEATURE_SUFFIXES = (".npy", ".npz", ".nc", ".safetensors", ".csv")
@@ -127,39 +125,7 @@ def _netcdf(path: Path) -> dict[str, xr.DataArray]:
 
 
 def _csv(path: Path) -> dict[str, xr.DataArray]:
-    text = path.read_text(encoding="utf-8-sig")
-    rows = [row for row in csv.reader(io.StringIO(text, newline="")) if row]
-    if not rows:
-        raise InvalidData(f"{path} is empty")
-    if not text.endswith(("\n", "\r")):
-        warnings.warn(
-            f"{path} does not end with a newline: if it was cut short, {rows[-1][-1]!r} may be part of a number",
-            AkpsimWarning,
-            stacklevel=4,
-        )
-    if not all(_is_number(cell) for cell in rows[0][1:]):
-        rows = rows[1:]
-    ragged = next((number for number, row in enumerate(rows, 1) if len(row) != len(rows[0])), None)
-    if not rows or ragged:
-        raise InvalidData(f"{path}: row {ragged or 1} has not as many cells as the first row")
-    labelled = not all(_is_number(row[0]) for row in rows)
-    values = [row[1:] if labelled else row for row in rows]
-    wrong = next(
-        ((i, j) for i, row in enumerate(values, 1) for j, cell in enumerate(row, 1) if not _is_number(cell)), None
-    )
-    if wrong:
-        cell = values[wrong[0] - 1][wrong[1] - 1]
-        raise InvalidData(f"{path}: {cell!r} in row {wrong[0]} is no number")
-    array = _plain(np.array(values, dtype=np.float64), path)
-    return {path.stem: array.assign_coords(sample=[row[0] for row in rows]) if labelled else array}
-
-
-def _is_number(cell: str) -> bool:
-    try:
-        float(cell)
-    except ValueError:
-        return False
-    return True
+    return {path.stem: read_csv(path)}
 
 
 def _split(found: dict[str, xr.DataArray]) -> dict[str, xr.DataArray]:

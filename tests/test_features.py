@@ -62,16 +62,16 @@ def test_pickled_content_is_refused(tmp_path):
 
 
 def test_a_word_in_a_table_is_named(tmp_path):
-    (tmp_path / "t.csv").write_text("1,2\n3,four\n")
+    (tmp_path / "t.csv").write_text("5,2\n3,four\n")
     with pytest.raises(InvalidData, match=r"t\.csv: 'four' in row 2 is no number"):
         akpsim.read_features([tmp_path / "t.csv"])
 
 
 def test_a_table_without_its_last_newline_may_be_cut_inside_a_number(tmp_path):
-    (tmp_path / "t.csv").write_text("1,2\n3,4.25")
+    (tmp_path / "t.csv").write_text("5,2\n3,4.25")
     with pytest.warns(AkpsimWarning, match=r"does not end with a newline: if it was cut short, '4\.25' may be part"):
         found = akpsim.read_features([tmp_path / "t.csv"])["t"]
-    assert found.values.tolist() == [[1, 2], [3, 4.25]]
+    assert found.values.tolist() == [[5, 2], [3, 4.25]]
 
 
 def test_other_kinds_and_missing_files_are_named(tmp_path):
@@ -79,3 +79,64 @@ def test_other_kinds_and_missing_files_are_named(tmp_path):
         akpsim.read_features([tmp_path / "a.pkl"])
     with pytest.raises(StoreError, match=r"a\.npy does not exist"):
         akpsim.read_features([tmp_path / "a.npy"])
+
+
+@pytest.mark.parametrize(
+    ("text", "ids"),
+    [
+        ("0,1,2\n.5,1.5,2.5\n3.5,4.5,5.5\n6.5,7.5,8.5\n", None),  # pandas: to_csv(index=False)
+        ("1,2,3\n.5,1.5,2.5\n3.5,4.5,5.5\n6.5,7.5,8.5\n", None),
+        (",0,1,2\n0,.5,1.5,2.5\n1,3.5,4.5,5.5\n2,6.5,7.5,8.5\n", [0, 1, 2]),  # pandas: to_csv()
+        ("sample,0,1,2\nx,.5,1.5,2.5\ny,3.5,4.5,5.5\nz,6.5,7.5,8.5\n", ["x", "y", "z"]),
+        ("stimulus,0,1,2\nx,.5,1.5,2.5\ny,3.5,4.5,5.5\nz,6.5,7.5,8.5\n", ["x", "y", "z"]),
+        ("sample,n0,n1,n2\n7,.5,1.5,2.5\n3,3.5,4.5,5.5\n5,6.5,7.5,8.5\n", [7, 3, 5]),
+        ("Sample_ID,n0,n1,n2\n7.5,.5,1.5,2.5\n3,3.5,4.5,5.5\n05,6.5,7.5,8.5\n", ["7.5", "3", "05"]),
+        (",n0,n1,n2\n2,.5,1.5,2.5\n0,3.5,4.5,5.5\n1,6.5,7.5,8.5\n", [2, 0, 1]),
+        ("n0,n1,n2\n.5,1.5,2.5\n3.5,4.5,5.5\n6.5,7.5,8.5\n", None),
+        ("x,.5,1.5,2.5\ny,3.5,4.5,5.5\nz,6.5,7.5,8.5\n", ["x", "y", "z"]),
+        (".5,1.5,2.5\n3.5,4.5,5.5\n6.5,7.5,8.5\n", None),
+    ],
+)
+def test_names_of_columns_and_ids_of_samples_are_no_numbers(tmp_path, text, ids):
+    (tmp_path / "t.csv").write_text(text)
+    found = akpsim.read_features([tmp_path / "t.csv"])["t"]
+    np.testing.assert_array_equal(found, [[0.5, 1.5, 2.5], [3.5, 4.5, 5.5], [6.5, 7.5, 8.5]])
+    assert (found.sample.values.tolist() if "sample" in found.coords else None) == ids
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        (
+            "4,.5,1\n2,3.5,1\n9,6.5,2\n",
+            "the first column, 4, 2, 9, holds whole numbers that are all different: name it",
+        ),
+        ("a,b,c\n4,.5,1\n2,3.5,1\n9,6.5,2\n", "the first column, 4, 2, 9, holds whole numbers"),
+        ("a,b\n4,.5\nNA,3.5\n", "the first column holds numbers and 'NA'"),
+        ("4,NA,.5\n5,1,3.5\n", "'NA' in row 1 is no number"),
+        ("4,,.5\n5,1,3.5\n", "'' in row 1 is no number"),
+        ("a,b\n4.5,.5\n4.5,x\n", "'x' in row 3 is no number"),
+        ("1;2;3\n4;5;6\n", "looks separated by semicolons; a .csv file of features is separated by commas"),
+        ("1,5;2,5\n4,5;5,5\n", "looks separated by semicolons"),
+        ("a\tb\n4\t5\n", "looks separated by tabs"),
+    ],
+)
+def test_a_table_that_can_be_read_in_two_ways_is_refused(tmp_path, text, said):
+    (tmp_path / "t.csv").write_text(text)
+    with pytest.raises(InvalidData, match=rf"t\.csv.*{said}"):
+        akpsim.read_features([tmp_path / "t.csv"])
+
+
+@pytest.mark.parametrize(
+    ("text", "said", "n"),
+    [
+        ("0,1\n5,5\n5,8.5\n", "its first row, 0, 1, is taken for names of columns", 2),
+        ("3,7\n5.5,5.5\n5.5,8.5\n", "its first row, 3, 7, is taken for a sample, though it alone", 3),
+        ("4,2\n5,5\n6,8\n", "the first column, 4, 5, 6, holds whole numbers .* and is taken for a neuron", 3),
+    ],
+)
+def test_a_doubtful_table_of_whole_numbers_is_said_to_be(tmp_path, text, said, n):
+    (tmp_path / "t.csv").write_text(text)
+    with pytest.warns(AkpsimWarning, match=said):
+        found = akpsim.read_features([tmp_path / "t.csv"])["t"]
+    assert found.shape == (n, 2)
