@@ -154,7 +154,7 @@ def _one(trajectory: Any, model: str, fit_options: dict[str, Any], path: Path, a
         rows = zip(
             found.rate.values, found.value.values, found.value_lower.values, found.value_upper.values, strict=True
         )
-        lines += [f"{name:10} {value:.4g}  [{low:.4g}, {high:.4g}]" for name, value, low, high in rows]
+        lines += [f"{name:10} {value:.4g}  {_interval(found, low, high)}" for name, value, low, high in rows]
     lines += [_said(text) for text in json.loads(found.attrs["warnings"])]
     if model == "lotka_volterra" and not bool(found.refused):
         drawn = akpsim.bootstrap_lotka_volterra(found, resamples=RESAMPLES, seed=fit_options["seed"])
@@ -236,13 +236,20 @@ def _segments(one: Any, swaps: list[float], options: dict[str, Any], path: Path,
 
 def _rates(found: Any) -> list[str]:
     names = ("a", "b", "c", "d", "W1_0", "W2_0", "period", "W1_equilibrium", "W2_equilibrium")
-    level = f"{float(found.attrs['level']):.0%} {found.attrs['interval']} interval"
+    kind = found.attrs["interval"]
+    level = f"{float(found.attrs['level']):.0%} {kind} interval"
+    # What is derived from the rates has no profile.
+    last = "; fisher" if kind == "profile" and not bool(found.refused) else ""
     lines = [
-        f"{name:15} {value:.5g}  [{low:.4g}, {high:.4g}]"
+        f"{name:15} {value:.5g}  {_interval(found, low, high)}{last * (name in names[6:])}"
         for name in names
         for value, low, high in [[float(found[f"{name}{end}"]) for end in ("", "_lower", "_upper")]]
     ]
     return [f"{'':15} estimate  [{level}]", *lines, f"{'R2 (logs)':15} {float(found.r2):.3f} (no verdict: see below)"]
+
+
+def _interval(found: Any, low: float, high: float) -> str:
+    return "(refused: no estimate)" if bool(found.refused) else f"[{low:.4g}, {high:.4g}]"
 
 
 def _member_lines(found: Any) -> list[str]:

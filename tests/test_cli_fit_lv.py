@@ -98,3 +98,38 @@ def test_a_users_error_is_one_sentence(cli, tiny_run, tmp_path):
     code, _, err = cli("fit-lv", short)
     assert code == 1
     assert err.strip() == "akpsim: a fit needs at least 12 points in time, got 8: capture populations more often"
+
+
+def test_growth_to_a_limit_needs_no_turning_point_and_the_verdict_is_about_it(cli, tmp_path):
+    # Logistic growth to 100 and 50, by hand, with 5 % noise.
+    time = np.linspace(0, 20, 30)
+    limits = np.stack([100 / (1 + 20 * np.exp(-0.6 * time)), 50 / (1 + 5 * np.exp(-0.9 * time))], axis=1)
+    values = limits * np.exp(0.05 * np.random.default_rng(0).normal(size=limits.shape))
+    path = tmp_path / "logistic.csv"
+    np.savetxt(path, np.c_[time, values], delimiter=",", header="time,u,v", comments="")
+    code, out, _ = cli("fit-lv", path, "--model", "logistic", "--starts", 1, "-o", tmp_path / "fit.nc")
+    assert code == 0
+    assert any(line.startswith("limit_1    ") and "[" in line for line in out.splitlines())
+    assert "Lotka" not in out.splitlines()[-1]
+    code, _, err = cli("fit-lv", path, "-o", tmp_path / "fit.nc")
+    assert code == 1
+    assert "no population turns" in err
+
+
+def test_a_refused_fit_is_no_estimate_in_text_and_figure(cli, tmp_path):
+    from akpsim.plots.lotka_volterra import plot_lotka_volterra
+
+    # A predator that grows whatever the prey does: c goes to zero.
+    time = np.linspace(0, 10, 40)
+    values = np.stack([np.exp(0.5 * time - 0.05 * time**2), 0.1 * np.exp(0.3 * time)], axis=1)
+    values *= np.exp(0.01 * np.random.default_rng(0).normal(size=(40, 2)))
+    path = tmp_path / "bound.csv"
+    np.savetxt(path, np.c_[time, values], delimiter=",", header="time,u,v", comments="")
+    code, out, _ = cli("fit-lv", path, "--prey", "u", "--starts", 2, "-o", tmp_path / "fit.nc")
+    assert code == 0
+    assert "refused, " in out
+    rates = out.splitlines()[2:11]
+    assert all(line.endswith("(refused: no estimate)") for line in rates)
+    fit = akpsim.open_result(tmp_path / "fit.nc")
+    reason = str(fit.problem.values).split(":")[0]
+    assert plot_lotka_volterra(fit)[0].get_title().startswith(f"refused: {reason}; ")

@@ -1,9 +1,11 @@
 """A gap in the data, or a start in the wrong place, must not decide which model is chosen."""
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from scipy.integrate import solve_ivp
-from scipy.optimize import least_squares
+from scipy.optimize import curve_fit, least_squares
 
 import akpsim
 from akpsim.dynamics.forms import FORMS
@@ -90,3 +92,29 @@ def test_a_monotone_trajectory_has_no_cycle_and_may_have_a_limit():
     assert "Lotka" not in found.attrs["verdict"]
     with pytest.raises(akpsim.errors.InsufficientTrajectory, match="no population turns"):
         akpsim.select_dynamics(time, values)
+
+
+def test_logistic_growth_reports_its_limit():
+    time = np.linspace(0, 20, 40)
+    limits = np.stack([100 / (1 + 20 * np.exp(-0.6 * time)), 50 / (1 + 5 * np.exp(-0.9 * time))], axis=1)
+    values = limits * np.exp(0.02 * np.random.default_rng(3).normal(size=limits.shape))
+    fit = akpsim.fit_dynamics("logistic", time, values)
+    # The same curves by scipy, one population at a time, so that the noise of each is its own.
+    for index in (1, 2):
+        best, covariance = curve_fit(
+            lambda t, log_limit, log_odds, growth: log_limit - np.log1p(np.exp(log_odds - growth * t)),
+            time, np.log(values[:, index - 1]), p0=[np.log(70), 2, 0.7],
+        )  # fmt: skip
+        limit, half = fit.sel(rate=f"limit_{index}"), 1.96 * np.sqrt(covariance[0, 0])
+        assert float(limit.value) == pytest.approx(np.exp(best[0]), rel=1e-4)
+        assert float(fit.value.sel(rate=f"growth_{index}")) == pytest.approx(best[2], rel=1e-3)
+        assert np.log(float(limit.value_upper / limit.value)) == pytest.approx(half, rel=0.25)
+    assert fit.course.dims == ("moment", "population")
+
+
+def test_the_page_shows_calls_that_work(capsys):
+    page = (Path(__file__).parents[1] / "docs" / "method-dynamics.md").read_text()
+    exec(page.split("```python\n")[1].split("```")[0], {})  # noqa: S102
+    a, said = capsys.readouterr().out.split(" ", 1)
+    assert float(a) == pytest.approx(0.5, rel=0.1)  # the page simulates a = .5
+    assert "Lotka-Volterra, prey and predator" in said

@@ -142,7 +142,9 @@ def test_three_clusters_of_a_run_are_fitted_too(living_run, cli, tmp_path):
     code, _, _ = cli("fit-lv", living_run.path, *options, "-o", tmp_path / "fit.nc")
     assert code == 0
     table = akpsim.open_result(tmp_path / "fit.nc")
-    assert table.attrs["parameters"] == "growth_1 limit_1 growth_2 limit_2 growth_3 limit_3"
+    assert table.attrs["parameters"] == (
+        "growth_1 crowding_1 growth_2 crowding_2 growth_3 crowding_3 limit_1 limit_2 limit_3"
+    )
     assert table.sizes["population"] == 3
     assert "lotka_volterra" not in table.model.values
 

@@ -83,7 +83,7 @@ def test_the_period_has_no_value_without_a_cycle():
 
 def test_logistic_growth_is_the_closed_form():
     times = np.linspace(0, 5, 7)
-    rates = {"growth_1": 1.2, "limit_1": 0.3}
+    rates = {"growth_1": 1.2, "crowding_1": 0.3}
     found = akpsim.simulate_dynamics("logistic", times, rates, initial=[0.5]).populations.values[:, 0]
     assert found == pytest.approx(4 / (1 + 7 * np.exp(-1.2 * times)), rel=1e-9)  # limit 1.2 / .3 = 4, 4 / .5 - 1 = 7
 

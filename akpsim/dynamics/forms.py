@@ -114,7 +114,9 @@ def _exponential(species: int) -> tuple[Rate, ...]:
 
 def _logistic(species: int) -> tuple[Rate, ...]:
     return tuple(
-        rate for i in range(species) for rate in (Rate(f"growth_{i + 1}", i, None, 1), Rate(f"limit_{i + 1}", i, i, -1))
+        rate
+        for i in range(species)
+        for rate in (Rate(f"growth_{i + 1}", i, None, 1), Rate(f"crowding_{i + 1}", i, i, -1))
     )
 
 

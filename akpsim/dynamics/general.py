@@ -18,6 +18,7 @@ from akpsim.dynamics.lotka_volterra import label
 from akpsim.dynamics.noise import NOISES, log_likelihood
 from akpsim.dynamics.problem import Problem
 from akpsim.dynamics.starts import Start
+from akpsim.dynamics.summary import MOMENTS
 from akpsim.dynamics.trajectory import as_trajectories, check_sufficient, check_unbounded, check_values
 from akpsim.errors import AkpsimError, InvalidTrajectory
 from akpsim.store import provenance
@@ -63,8 +64,9 @@ def fit_dynamics(
     Returns
     -------
     Dataset
-        ``value``, ``value_lower``, ``value_upper`` (rate; sign included), ``growth`` (population), ``interaction``
-        (population, by), ``initial`` (population), ``fitted`` (time, population), ``sse``, ``log_likelihood``, ``r2``,
+        ``value``, ``value_lower``, ``value_upper`` (rate; sign included; with the limits of logistic growth, growth
+        over crowding), ``growth`` (population), ``interaction`` (population, by), ``initial`` (population), ``fitted``
+        (time, population), ``course`` (moment, population; smooth), ``sse``, ``log_likelihood``, ``r2``,
         ``condition``, ``n``, ``problem`` and ``refused`` (whether that is an error and not only a warning).
 
     Raises
@@ -136,14 +138,20 @@ def _table(fit: Fit, information: Identifiability, level: float) -> xr.Dataset:
         ends = [
             np.where(signed, values * np.exp(side * z * sd), values + side * z * sd * problem.unit) for side in (-1, 1)
         ]
+    names, rows = list(system.names), np.stack([values, np.minimum(*ends), np.maximum(*ends)])
+    if "crowding_1" in names:
+        limits = _limits(fit, information, float(z))
+        names += [f"limit_{i + 1}" for i in range(system.species)]
+        rows = np.concatenate([rows, limits], axis=2)
     table = {
-        "value": ("rate", values),
-        "value_lower": ("rate", np.minimum(*ends)),
-        "value_upper": ("rate", np.maximum(*ends)),
+        "value": ("rate", rows[0]),
+        "value_lower": ("rate", rows[1]),
+        "value_upper": ("rate", rows[2]),
         "growth": ("population", growth.T),
         "interaction": (("population", "by"), np.moveaxis(interaction, -1, 0)),
         "initial": ("population", fit.initial),
         "fitted": (("time", "population"), fit.fitted),
+        "course": (("moment", "population"), fit.course(MOMENTS)[1]),
         "sse": ((), fit.sum_of_squares),
         "log_likelihood": ((), log_likelihood(problem.noise, fit.sum_of_squares, problem.populations)),
         "r2": ((), r_squared(problem.populations, fit.fitted)),
@@ -155,4 +163,15 @@ def _table(fit: Fit, information: Identifiability, level: float) -> xr.Dataset:
         name: (("trajectory", *([dims] if isinstance(dims, str) else dims)), array)
         for name, (dims, array) in table.items()
     }
-    return xr.Dataset(variables, coords={"rate": list(system.names)})
+    return xr.Dataset(variables, coords={"rate": names, "moment": np.linspace(0, 1, MOMENTS)})
+
+
+def _limits(fit: Fit, information: Identifiability, z: float) -> Array:
+    """Return the limits of logistic growth, growth over crowding, and their ends: (3, batch, population)."""
+    growth, crowding = np.arange(0, fit.values.shape[1], 2), np.arange(1, fit.values.shape[1], 2)
+    covariance = information.covariance
+    variance = covariance[:, growth, growth] + covariance[:, crowding, crowding] - 2 * covariance[:, growth, crowding]
+    with np.errstate(all="ignore"):
+        limit = fit.values[:, growth] / -fit.values[:, crowding]
+        factor = np.exp(z * np.sqrt(np.maximum(variance, 0)))
+        return np.stack([limit, limit / factor, limit * factor])

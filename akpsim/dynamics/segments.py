@@ -104,7 +104,7 @@ def _segments(time: Array, breakpoints: Array) -> list[slice]:
         if segment.stop - segment.start < LEAST_POINTS:
             raise InsufficientTrajectory(
                 f"segment {number + 1} of {len(segments)} has {segment.stop - segment.start} points, at least "
-                f"{LEAST_POINTS} are needed: leave out a breakpoint, or capture populations more often"
+                f"{LEAST_POINTS} are needed: capture populations more often, or give fit_segments fewer breakpoints"
             )
     return segments
 

@@ -76,7 +76,7 @@ def simulate_dynamics(
         Increasing.
     rates : dict
         The form's rates by name, as `akpsim.fit_dynamics` returns them, as magnitudes where a sign is declared:
-        ``{"growth_1": 1, "limit_1": .5}``.  Rates left out are zero.
+        ``{"growth_1": 1, "crowding_1": .5}``.  Rates left out are zero.
     initial : array, shape (population,)
         Positive.
     noise : float

@@ -79,12 +79,15 @@ def plot_trajectories(fit: xr.Dataset, *, band: xr.Dataset | None = None, ax: Ax
         shaded = fit if band is None else band
         if "band_lower" in shaded:
             low, high = (shaded[f"band_{end}"].isel(population=index) for end in ("lower", "upper"))
-            ax.fill_between(shaded.time, low, high, color=colour, alpha=0.2, linewidth=0)
+            level = f"{float(shaded.attrs['level']):.0%} " if "level" in shaded.attrs else ""
+            label = f"{level}interval of the curve (bootstrap)" if index == 0 else None
+            ax.fill_between(shaded.time, low, high, color=colour, alpha=0.2, linewidth=0, label=label)
     shown = f"R2 (logs) {float(fit.r2):.2f}, n = {int(fit.n)}" if "r2" in fit and np.isfinite(fit.r2) else ""
     best = str(fit["best"].values) if "best" in fit else str(fit.attrs.get("best", ""))
     doubt = "undecided, " if str(fit.attrs.get("verdict", "")).startswith("undecided") else ""
     chosen = f"{doubt}best by criterion: {best}" if best else ""
-    ax.set_title("; ".join(part for part in (shown, chosen) if part), fontsize=8)
+    refused = f"refused: {str(fit.problem.values).split(':')[0]}" if "refused" in fit and bool(fit.refused) else ""
+    ax.set_title("; ".join(part for part in (refused, shown, chosen) if part), fontsize=8)
     ax.set(xlabel=str(fit.attrs.get("time_name", "time")), ylabel=str(fit.attrs.get("unit", "population")))
     _logarithmic(ax, "y")
     if np.all(fit.time.values == np.round(fit.time.values)):
