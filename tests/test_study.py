@@ -114,8 +114,22 @@ def test_a_schedule_acts_at_its_epochs(schedule, expected):
 def test_a_schedule_that_cannot_act_is_refused():
     with pytest.raises(AkpsimError, match="swap_loss acts at epoch 11, but training ends after epoch 10"):
         Schedule(at=[3, 11]).epochs(10, "swap_loss")
-    with pytest.raises(AkpsimError, match="swap_loss never acts"):
-        Schedule(every=12).epochs(10, "swap_loss")
+    for wrong, message in {
+        "every": ({"every": 12}, "every = 12 means its multiples, and none lies from epoch 1 to 10, the last"),
+        "start": ({"start": 11, "every": 2}, "it starts at epoch 11, but training ends after epoch 10"),
+        "stop": ({"start": 5, "stop": 3}, "`start` = 5 comes after `stop` = 3"),
+    }.values():
+        with pytest.raises(AkpsimError, match=f"swap_loss never acts: {message}"):
+            Schedule(**wrong).epochs(10, "swap_loss")
+    with pytest.raises(AkpsimError, match="`strength` of blur begins at epoch 11, but training ends after epoch 10"):
+        Schedule(strength=[[11, 0.1], [12, 0.2]]).epochs(10, "blur")
+    with pytest.raises(AkpsimError, match="at`: Tuple should have at least 1 item"):
+        load_study({"families": [family(at=[])]})
+
+
+def test_a_training_too_short_for_its_swaps_says_how_long_it_must_be():
+    with pytest.raises(AkpsimError, match=r"acts at epoch 6, .* give 21 epochs or more \(--epochs 21\), or earlier"):
+        Schedule(at=[3, 6, 9, 12, 15, 18, 21]).epochs(3, "swap_activation")
 
 
 def test_strength_is_a_function_of_the_epoch_given_by_points():

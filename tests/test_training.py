@@ -163,14 +163,64 @@ def test_the_loss_swap_is_reported_as_null_and_the_activation_swap_is_not(tmp_pa
     run = train_family(load_study(study), tmp_path / "run")
     lines = null_perturbations(run)
     assert len(lines) == 1
-    assert lines[0].startswith("swap_loss changes nothing in loss, again: the cosine of the gradients before and after")
-    assert lines[0].endswith("at 2 events of all members together")
+    assert lines[0].startswith("swap_loss keeps the direction of the gradient in loss, again (cosine at least ")
+    # Poisson's gradient is 1/classes of cross-entropy's, which under SGD is another learning rate.
+    assert (
+        "and multiplies its length by 0.1: another learning rate under SGD, next to nothing under RMSprop" in lines[0]
+    )
+    assert lines[0].endswith("trained here with rmsprop, at 2 events of all members together")
     audit = run.table("audit")
     ratio = dict(zip(audit.family.values, audit.gradient_norm_ratio.values[:, 0], strict=True))
     assert ratio["loss"] == pytest.approx(1 / 10, rel=1e-5)  # Poisson's gradient is 1/classes of cross-entropy's
     cka = dict(zip(audit.family.values, audit.cka.values[:, 0], strict=True))
     assert cka["loss"] == pytest.approx(1)
     assert cka["activation"] < 0.99
+
+
+def test_a_swap_changes_nothing_only_where_the_gradient_keeps_its_length_and_the_audit_names_what_was_swapped(
+    tmp_path, cache_folder
+):
+    study = {
+        "members": 1,
+        "network": {"dense": [8, 8]},
+        "training": {"epochs": 3, "batch_size": 256, "optimizer": "sgd"},
+        "families": [
+            {"name": "same", "perturbations": [{"name": "swap_loss", "order": ["kl_divergence"], "at": [2]}]},
+            {
+                "name": "longer",
+                "perturbations": [{"name": "swap_loss", "order": ["poisson", "cross_entropy"], "at": [2, 3]}],
+            },
+            {
+                "name": "one_layer",
+                "perturbations": [
+                    {"name": "swap_activation", "order": ["tanh"], "layers": "dense_2", "at": [2]},
+                    {"name": "learning_rate_shock", "at": [2, 3]},
+                ],
+            },
+            {"name": "never", "perturbations": [{"name": "blur", "sigma": 1.0, "at": [2], "probability": 1e-6}]},
+        ],
+    }
+    run = train_family(load_study(study), tmp_path / "run")
+    same, longer, never = null_perturbations(run)
+    assert same.startswith(
+        "swap_loss changes nothing in same: the gradients before and after have a cosine of at least"
+    )
+    assert "and multiplies its length by 0.1 to 10: another" in longer
+    assert "trained here with sgd, at 2 events" in longer
+    assert never == "blur never acted in never: by its `probability`, no epoch was drawn in any member"
+    audit = run.audit
+    said = {
+        family: list(
+            zip(
+                *(audit[key].values[audit.family.values == family][0] for key in ("layers", "before", "after")),
+                strict=True,
+            )
+        )
+        for family in ("longer", "one_layer")
+    }
+    assert said["longer"][:2] == [("", "cross_entropy", "poisson"), ("", "poisson", "cross_entropy")]
+    rates = [("", "learning rate 0.01", "learning rate 0.1"), ("", "learning rate 0.1", "learning rate 1")]
+    assert said["one_layer"] == [("dense_2", "relu", "tanh"), *rates]  # the rate stays, and shocks multiply
 
 
 def test_noise_that_grows_is_audited_at_its_start_and_at_full_strength_and_is_not_null(tmp_path, cache_folder):

@@ -19,11 +19,12 @@ class Schedule(Section):
     """At which epochs a perturbation acts, and how strongly.
 
     Epochs count from 1; an action at epoch `e` happens before the batches of epoch `e`.  With neither `at` nor
-    `every` it acts at every epoch from `start` to `stop` (the last).  `strength` is a number, or a function of the
+    `every` it acts at every epoch from `start` to `stop` (the last); `every = k` leaves the multiples of k among these
+    (k = 3 from 4: 6, 9, ...), wherever they start.  `strength` is a number, or a function of the
     epoch given by points (epoch, strength): straight lines between them, constant before the first and after the last.
     """
 
-    at: tuple[Count, ...] | None = None
+    at: Annotated[tuple[Count, ...], Field(min_length=1)] | None = None
     every: Count | None = None
     start: Count = 1
     stop: Count | None = None
@@ -48,19 +49,25 @@ class Schedule(Section):
         InvalidStudy
             If an epoch lies past the end, or none is left.
         """
+        end = f"but training ends after epoch {total}"
+        if isinstance(self.strength, tuple) and self.strength[0][0] > total:
+            raise InvalidStudy(f"the `strength` of {name} begins at epoch {self.strength[0][0]:g}, {end}")
         if self.at is not None:
             late = [epoch for epoch in self.at if epoch > total]
             if late:
-                raise InvalidStudy(f"{name} acts at epoch {late[0]}, but training ends after epoch {total}")
+                enough = f"give {max(late)} epochs or more (--epochs {max(late)}), or earlier ones in `at`"
+                raise InvalidStudy(f"{name} acts at epoch {late[0]}, {end}: {enough}")
             return tuple(sorted(set(self.at)))
+        if self.start > total:
+            raise InvalidStudy(f"{name} never acts: it starts at epoch {self.start}, {end}")
+        if self.stop is not None and self.stop < self.start:
+            raise InvalidStudy(f"{name} never acts: `start` = {self.start} comes after `stop` = {self.stop}")
         stop = total if self.stop is None else min(self.stop, total)
         step = self.every or 1
-        first = self.start if self.every is None else max(step, -(-self.start // step) * step)
-        found = tuple(range(first, stop + 1, step))
+        found = tuple(range(-(-self.start // step) * step, stop + 1, step))
         if not found:
-            raise InvalidStudy(
-                f"{name} never acts: no epoch from {self.start} to {stop} of {total} fits every = {step}"
-            )
+            between = f"from epoch {self.start} to {stop}, the last"
+            raise InvalidStudy(f"{name} never acts: every = {step} means its multiples, and none lies {between}")
         return found
 
     def strength_at(self, epoch: int) -> float:

@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Callable
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -11,8 +12,11 @@ from torch import Tensor
 from akpsim.errors import UndefinedMetric
 from akpsim.families.capturing import hooked
 from akpsim.families.perturbations import PERTURBATIONS
+from akpsim.families.perturbations.activations import layers_named
+from akpsim.families.perturbations.losses import name_of
 from akpsim.families.perturbations.perturbation import GRADIENT_SITES, Active
 from akpsim.families.training.loop import Training
+from akpsim.families.training.streams import perturbations_of
 from akpsim.metrics import METRICS
 from akpsim.store import Run, open_member
 
@@ -20,7 +24,10 @@ BATCH = 256
 """Images of the fixed batch: the first of the training part."""
 
 NULL_COSINE = 0.999
-"""A swap whose gradient points the same way to this cosine is no perturbation."""
+"""A swap whose gradient points the same way to this cosine is no perturbation of the direction of training."""
+
+NULL_LENGTH = 1e-3
+"""Nor is it one of the pace, if the gradient's length changes by no more than this share."""
 
 
 class Audit:
@@ -43,6 +50,7 @@ class Audit:
     def event(self, active: Active, epoch: int) -> None:
         """Let an event happen and record it."""
         loss, accuracy, gradient, representation = self.measure()
+        layers, before = in_use(self.training, active)
         self.training.fire(active, epoch)
         new_loss, new_accuracy, new_gradient, new_representation = self.measure()
         norm, new_norm = float(gradient.norm()), float(new_gradient.norm())
@@ -50,6 +58,9 @@ class Audit:
             {
                 "epoch": epoch,
                 "acting": active.spec.name,
+                "layers": layers,
+                "before": before,
+                "after": in_use(self.training, active)[1],
                 "loss_before": loss,
                 "loss_after": new_loss,
                 "accuracy_before": accuracy,
@@ -90,29 +101,106 @@ def cka_or_nan(x: np.ndarray, y: np.ndarray) -> float:
         return float("nan")
 
 
-def null_perturbations(run: Run) -> list[str]:
-    """Say in one line each which perturbations of a run left the gradient where it pointed, at all events of a family.
+def in_use(training: Training, active: Active) -> tuple[str, str]:
+    """Return the layers at which a perturbation acts and what is in use there: activations, a loss, a learning rate."""
+    site = active.perturbation.site
+    if site == "activation":
+        layers = layers_named(training.network, active.options.get("layers", "dense_*"))
+        return ", ".join(layers), ", ".join(dict.fromkeys(layer.name for layer in layers.values()))
+    if site == "loss":
+        accident = getattr(training.loss, "keywords", {}).get("encoding") == "broadcast"
+        return "", name_of(training.loss) + " (broadcast)" * accident
+    if site == "optimizer":
+        return "", f"learning rate {training.optimizer.param_groups[0]['lr']:g}"
+    return "", ""
 
-    Families with the same perturbation share a line.
+
+@dataclass
+class Found:
+    """What the audits of one family say of a perturbation's gradient, at all its events."""
+
+    family: str
+    optimizer: str
+    cosines: list[float]
+    ratios: list[float]
+
+    @property
+    def null(self) -> bool:
+        """Whether the gradient points where it pointed at every event; NaN does not."""
+        return bool(np.min(self.cosines) > NULL_COSINE)
+
+    @property
+    def same_length(self) -> bool:
+        """Whether its length is the same at every event, too."""
+        return bool(np.max(np.abs(np.array(self.ratios) - 1)) <= NULL_LENGTH)
+
+
+def null_perturbations(run: Run) -> list[str]:
+    """Say in one line each which perturbations of a run left the gradient where it pointed, or never happened.
+
+    Families with the same perturbation share a line, but one where the length of the gradient changed is not said to
+    be unchanged: that is another learning rate, unless the optimizer divides by the length.
     """
-    cosines: dict[str, dict[str, list[float]]] = {}
+    lines = []
+    for perturbation, families in found_in(run).items():
+        null = [found for found in families.values() if found.null]
+        for same in (True, False):
+            alike = [found for found in null if found.same_length == same]
+            if alike:
+                lines.append(null_line(perturbation, alike, same_length=same))
+    return lines + never_fired(run)
+
+
+def found_in(run: Run) -> dict[str, dict[str, Found]]:
+    """Return what the audits say of each perturbation whose whole effect shows in the gradient, by family."""
+    by_perturbation: dict[str, dict[str, Found]] = {}
+    columns = ("acting", "gradient_cosine", "gradient_norm_ratio")
     for name, family in zip(run.names, run.members.family.values.tolist(), strict=True):
         with open_member(run.file(name)) as file:
-            audit = file["audit"]
+            audit, optimizer = file["audit"], str(file.optimizer)
             if "gradient_cosine" not in audit.variables:
                 continue
-            for perturbation, cosine in zip(audit["acting"][:], audit["gradient_cosine"][:], strict=True):
+            for perturbation, cosine, ratio in zip(*(np.ma.getdata(audit[key][:]) for key in columns), strict=True):
                 entry = PERTURBATIONS.get(str(perturbation))
                 if entry is not None and entry.site in GRADIENT_SITES:
-                    cosines.setdefault(entry.name, {}).setdefault(family, []).append(float(cosine))
-    lines = []
-    for perturbation, families in cosines.items():
-        null = {family: found for family, found in families.items() if np.min(found) > NULL_COSINE}  # NaN is not null
-        if null:
-            every = [cosine for found in null.values() for cosine in found]
-            lowest = math.floor(1e6 * min(*every, 1.0)) / 1e6
-            lines.append(
-                f"{perturbation} changes nothing in {', '.join(null)}: the cosine of the gradients before and after is "
-                f"at least {lowest:.6f}, at {len(every)} events of all members together"
-            )
-    return lines
+                    families = by_perturbation.setdefault(entry.name, {})
+                    found = families.setdefault(family, Found(family, optimizer, [], []))
+                    found.cosines.append(float(cosine))
+                    found.ratios.append(float(ratio))
+    return by_perturbation
+
+
+def null_line(perturbation: str, families: list[Found], *, same_length: bool) -> str:
+    """Say that a perturbation changes no direction, and what it does to the length."""
+    cosines = [cosine for found in families for cosine in found.cosines]
+    where = ", ".join(found.family for found in families)
+    cosine = f"{math.floor(1e6 * min(*cosines, 1.0)) / 1e6:.6f}"
+    events = f"at {len(cosines)} events of all members together"
+    if same_length:
+        return (
+            f"{perturbation} changes nothing in {where}: the gradients before and after have a cosine of at least "
+            f"{cosine} and the same length, {events}"
+        )
+    ratios = [ratio for found in families for ratio in found.ratios]
+    length = dict.fromkeys(f"{ratio:.3g}" for ratio in (min(ratios), max(ratios)))
+    optimizers = " and ".join(dict.fromkeys(found.optimizer for found in families))
+    return (
+        f"{perturbation} keeps the direction of the gradient in {where} (cosine at least {cosine}) and multiplies its "
+        f"length by {' to '.join(length)}: another learning rate under SGD, next to nothing under RMSprop; trained "
+        f"here with {optimizers}, {events}"
+    )
+
+
+def never_fired(run: Run) -> list[str]:
+    """Say which perturbations with a probability were drawn in no member: their families are unperturbed."""
+    events: dict[tuple[str, str], int] = {}
+    for member in run.study.design():
+        for active in perturbations_of(run.study, member, classes=2):
+            if active.spec.schedule.probability < 1:
+                key = (member.family.name, active.spec.name)
+                events[key] = events.get(key, 0) + len(active.epochs)
+    return [
+        f"{perturbation} never acted in {family}: by its `probability`, no epoch was drawn in any member"
+        for (family, perturbation), number in events.items()
+        if number == 0
+    ]

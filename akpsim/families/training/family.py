@@ -3,12 +3,8 @@
 from collections.abc import Callable
 from pathlib import Path
 
-import torch
-
 from akpsim.cluster import one_place
 from akpsim.errors import AkpsimError, InvalidStudy, StoreError
-from akpsim.families.perturbations import PERTURBATIONS
-from akpsim.families.perturbations.perturbation import Active
 from akpsim.families.training.estimate import Size, room_for, size_of
 from akpsim.families.training.folder import (
     check_is_run,
@@ -21,6 +17,7 @@ from akpsim.families.training.folder import (
 from akpsim.families.training.lock import locked
 from akpsim.families.training.member import Work, train_member
 from akpsim.families.training.prepared import Prepared, prepare
+from akpsim.families.training.streams import perturbations_of
 from akpsim.files import write_text
 from akpsim.progress import Progress
 from akpsim.store import Run
@@ -120,11 +117,9 @@ def train_family(
 def check_schedules(study: Study) -> None:
     """Say what is wrong with options, schedules and captured epochs before images are read and a trunk has worked."""
     for member in {member.family.name: member for member in study.design()}.values():
-        epochs = member.family.epochs or study.training.epochs
         try:
-            study.capture.epochs_of(epochs)
-            for spec in member.family.perturbations:
-                active = Active(PERTURBATIONS[spec.name], spec, epochs=epochs, classes=2, generator=torch.Generator())
+            study.capture.epochs_of(member.family.epochs or study.training.epochs)
+            for active in perturbations_of(study, member, classes=2):
                 _ = active.dose  # which looks at the options
         except AkpsimError as error:
             raise type(error)(f"family {member.family.name}: {error}") from None

@@ -12,15 +12,14 @@ from torch import nn
 import akpsim
 from akpsim.families.capturing import hooked, layers_matching
 from akpsim.families.networks.head import Head
-from akpsim.families.perturbations import PERTURBATIONS
-from akpsim.families.perturbations.perturbation import STEP_SITES, Active
+from akpsim.families.perturbations.perturbation import STEP_SITES
 from akpsim.families.training.audit import Audit
 from akpsim.families.training.checkpoints import Checkpoints, restore, state_of
 from akpsim.families.training.class_weights import weights_of_classes
 from akpsim.families.training.loop import Training, evaluate, loss_and_accuracy
 from akpsim.families.training.optimizers import build_optimizer
 from akpsim.families.training.prepared import Part, Prepared, assembled
-from akpsim.families.training.streams import GlobalStream, stream
+from akpsim.families.training.streams import GlobalStream, perturbations_of, stream_of
 from akpsim.families.training.summaries import Summaries
 from akpsim.files import atomic
 from akpsim.store import MemberWriter
@@ -92,7 +91,7 @@ class Work:
             loss=self.family.loss or study.training.loss,
             new_optimizer=self.new_optimizer,
             batch_size=study.training.batch_size,
-            perturbations=self.perturbations(),
+            perturbations=perturbations_of(study, member, classes=self.classes),
             batches=self.stream("batches"),
             class_weights=weights_of_classes(
                 study.training.class_weights, prepared.classes, prepared.parts["train"].labels
@@ -107,8 +106,8 @@ class Work:
         self.summaries = self.new_summaries()
 
     def stream(self, purpose: str, index: int = 0) -> torch.Generator:
-        """Return a stream that depends on the member's seed if the family varies it, and on the study's otherwise."""
-        return stream(self.member.seed if purpose in self.family.vary else self.study.seed, purpose, index)
+        """Return a stream of the member."""
+        return stream_of(self.study, self.member, purpose, index)
 
     def new_optimizer(self) -> torch.optim.Optimizer:
         """Return a fresh optimizer of what is trained."""
@@ -116,19 +115,6 @@ class Work:
         name = self.family.optimizer or self.study.training.optimizer
         rate = self.family.learning_rate or self.study.training.learning_rate
         return build_optimizer(name, trained, learning_rate=rate, flavour=self.study.training.flavour)
-
-    def perturbations(self) -> list[Active]:
-        """Return the family's perturbations, each with a stream of its own."""
-        return [
-            Active(
-                PERTURBATIONS[spec.name],
-                spec,
-                epochs=self.epochs,
-                classes=self.classes,
-                generator=self.stream("perturbation", index),
-            )
-            for index, spec in enumerate(self.family.perturbations)
-        ]
 
     @property
     def dose(self) -> float:

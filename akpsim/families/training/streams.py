@@ -7,11 +7,34 @@ from collections.abc import Iterator
 import numpy as np
 import torch
 
+from akpsim.families.perturbations import PERTURBATIONS
+from akpsim.families.perturbations.perturbation import Active
+from akpsim.study import Member, Study
+
 
 def stream(seed: int, purpose: str, index: int = 0) -> torch.Generator:
     """Return a generator for a purpose such as ``"weights"`` or ``"batches"``, independent of all others."""
     entropy = np.random.SeedSequence([seed, zlib.crc32(purpose.encode()), index])
     return torch.Generator().manual_seed(int(entropy.generate_state(1, np.uint64)[0] >> np.uint64(1)))
+
+
+def stream_of(study: Study, member: Member, purpose: str, index: int = 0) -> torch.Generator:
+    """Return a stream that depends on the member's seed if its family varies it, and on the study's otherwise."""
+    return stream(member.seed if purpose in member.family.vary else study.seed, purpose, index)
+
+
+def perturbations_of(study: Study, member: Member, *, classes: int) -> list[Active]:
+    """Return a member's perturbations, each with a stream of its own."""
+    return [
+        Active(
+            PERTURBATIONS[spec.name],
+            spec,
+            epochs=member.family.epochs or study.training.epochs,
+            classes=classes,
+            generator=stream_of(study, member, "perturbation", index),
+        )
+        for index, spec in enumerate(member.family.perturbations)
+    ]
 
 
 class GlobalStream:
