@@ -172,8 +172,9 @@ def _row(cell: dict[str, Any], over: str, attrs: Any) -> str:
     label = f"within {cell['family']}" if cell["family"] == cell["other"] else f"{cell['family']} - {cell['other']}"
     label = f"{cell[over]!s:14} {label:40}" if over in cell else f"{label:40}"
     if cell["mean"] is None:
-        return f"{label} no pair with a value"
-    said = [f"{label} {cell['mean']:.3f}", _several(cell["pairs"], "pair")]
+        said = [f"{label} no pair with a value"]
+    else:
+        said = [f"{label} {cell['mean']:.3f}", _several(cell["pairs"], "pair")]
     if cell["mean_lower"] is not None:
         said.append(f"95 % interval {cell['mean_lower']:.3f} to {cell['mean_upper']:.3f}")
     if cell.get("half_width") is not None:

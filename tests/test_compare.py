@@ -142,6 +142,24 @@ def test_families_are_averaged_by_hand():
     assert table["pairs"].values.tolist() == [[1, 2], [2, 1]]
 
 
+def test_same_seed_pairs_are_apart_also_within_a_group_of_families():
+    matrix = family_matrix().assign_coords(stress=("member", ["mild"] * 4), other_stress=("other", ["mild"] * 4))
+    table = akpsim.between_families(matrix, by="stress").squeeze()
+    # by hand: the twins are (0, 1) and (2, 3), .1 and .7; the others .8, .4, .3 and .5
+    assert table["mean"].item() == pytest.approx(0.5)
+    assert table["same_seed"].item() == pytest.approx(0.4)
+    assert (table["pairs"].item(), table["same_seed_pairs"].item()) == (4, 2)
+    # without member 0: .4 .5; without 1: .8 .5; without 2: .4 .3; without 3: .8 .3
+    without = np.array([0.45, 0.65, 0.35, 0.55])
+    half = 3.182446305284263 * np.sqrt(3 / 4 * ((without - 0.5) ** 2).sum())  # t quantile .975, 3 degrees of freedom
+    assert table["mean_upper"].item() == pytest.approx(0.5 + half)
+
+
+def test_groups_by_seed_hold_the_same_seed_pairs():
+    table = akpsim.between_families(family_matrix(), by="seed")
+    assert np.diagonal(table["mean"]) == pytest.approx([0.1, 0.7])
+
+
 def test_the_interval_within_a_family_is_the_jackknife_over_members_by_hand():
     # pairs .1 .2 .3 of members 0 1 2: without 0 -> .3, without 1 -> .2, without 2 -> .1; se^2 = 2/3 * .02
     values = np.array([[1, 0.1, 0.2], [0.1, 1, 0.3], [0.2, 0.3, 1]])

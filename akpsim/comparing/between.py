@@ -48,8 +48,8 @@ def between_families(similarity: xr.DataArray | xr.Dataset, *, by: str = "family
         ``mean``, ``mean_lower``, ``mean_upper`` and ``pairs``; on the diagonal those within a family, without pairs of
         a member with itself.  Where `akpsim.significance` gave them also ``mean_z``, ``significant``, the pairs with a
         corrected p of at most .05, and ``half_width``, the median of half a pair's interval over samples.
-        Members of two families with the same seed began alike, so that ``same_seed`` and ``same_seed_pairs`` give those
-        pairs apart; they are left out of the rest.
+        Members with the same seed began alike, so that ``same_seed`` and ``same_seed_pairs`` give those pairs apart,
+        also within a group that holds several families; they are left out of the rest, unless `by` is the seed.
 
     Raises
     ------
@@ -64,7 +64,8 @@ def between_families(similarity: xr.DataArray | xr.Dataset, *, by: str = "family
     extra = {name: similarity[name].to_numpy() for name in EXTRA if name in getattr(similarity, "data_vars", ())}
     similarity, groups = groups_of(similarity, by)
     names = list(dict.fromkeys(groups.tolist()))
-    seeds = similarity["seed"].to_numpy() if "seed" in similarity.coords and similarity["seed"].dims else None
+    seeded = by != "seed" and "seed" in similarity.coords and bool(similarity["seed"].dims)
+    seeds = similarity["seed"].to_numpy() if seeded else None
     shape = (len(names), len(names))
     columns: dict[str, Any] = {
         key: np.full(shape, np.nan) for key in ("mean", "mean_lower", "mean_upper", "same_seed")
@@ -73,7 +74,7 @@ def between_families(similarity: xr.DataArray | xr.Dataset, *, by: str = "family
     for row, one in enumerate(names):
         for column, two in enumerate(names):
             first, second = np.flatnonzero(groups == one), np.flatnonzero(groups == two)
-            found = _cell(similarity.to_numpy(), first, second, seeds if row != column else None, level, extra)
+            found = _cell(similarity.to_numpy(), first, second, seeds, level, extra)
             for key, value in found.items():
                 columns[key][row, column] = value
     fixed = {str(name): value.reset_coords(drop=True) for name, value in similarity.coords.items() if not value.dims}
@@ -120,8 +121,8 @@ def _cell(
     same = np.zeros_like(usable) if seeds is None else usable & (seeds[first][:, None] == seeds[second][None, :])
     apart = usable & ~same
     within = first.size == second.size and bool((first == second).all())
-    pairs = int(apart.sum()) // (2 if within else 1)
-    found: dict[str, float] = {"pairs": pairs, "same_seed_pairs": int(same.sum())}
+    pairs, twins = (int(chosen.sum()) // (2 if within else 1) for chosen in (apart, same))
+    found: dict[str, float] = {"pairs": pairs, "same_seed_pairs": twins}
     if same.any():
         found["same_seed"] = block[same].mean()
     if pairs:
