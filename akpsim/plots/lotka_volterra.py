@@ -92,6 +92,8 @@ def plot_trajectories(fit: xr.Dataset, *, band: xr.Dataset | None = None, ax: Ax
     _logarithmic(ax, "y")
     if np.all(fit.time.values == np.round(fit.time.values)):
         ax.xaxis.set_major_locator(MaxNLocator(integer=True))
+    # Little room beside the data, where a tick would promise more of them.
+    ax.margins(x=0.02)
     ax.legend(frameon=False, fontsize=8)
     return ax
 
