@@ -1,5 +1,6 @@
 """Nothing is lost: locks, leftovers, full disks, folders that cannot be written, damage."""
 
+import contextlib
 import json
 import multiprocessing
 import os
@@ -16,6 +17,7 @@ import pytest
 
 from akpsim import AkpsimError, load_study, open_run
 from akpsim.families import train_family
+from akpsim.families.training import family
 from akpsim.families.training.lock import LOCK, SILENT, locked
 from akpsim.files import atomic, machine, remove_leftovers
 
@@ -246,3 +248,19 @@ def test_ctrl_c_leaves_whole_files_and_no_temporary_ones(tiny_study, tmp_path):
     assert not list(out.rglob("*.partial*"))
     assert not (out / LOCK).exists()
     assert len(open_run(out).names) > 0
+
+
+def test_a_ctrl_c_that_a_library_swallows_stops_at_the_next_epoch(tiny_study, tmp_path, monkeypatch):
+    def swallowing(*arguments):
+        with contextlib.suppress(KeyboardInterrupt):  # as a bare `except` does
+            signal.raise_signal(signal.SIGINT)
+        yield from (1, 2, 3)
+
+    monkeypatch.setattr(family, "train_member", swallowing)
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    try:
+        with pytest.raises(KeyboardInterrupt):
+            train_family(tiny_study, tmp_path / "run")
+        assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    finally:
+        signal.signal(signal.SIGINT, before)

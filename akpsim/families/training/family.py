@@ -1,7 +1,11 @@
 """All members of a study: what is missing is trained, what is complete is left alone."""
 
-from collections.abc import Callable
+import contextlib
+import signal
+import threading
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 from akpsim.cluster import one_place
 from akpsim.errors import AkpsimError, InvalidStudy, StoreError
@@ -130,7 +134,7 @@ def train_missing(
 ) -> None:
     """Train members one by one; add the reasons of those that fail to `failures`."""
     epochs = sum(member.family.epochs or study.training.epochs for member in missing)
-    with Progress("epochs", total=epochs, show=show) as progress:
+    with Progress("epochs", total=epochs, show=show) as progress, heard_interrupts() as stop_if_asked:
         for number, member in enumerate(missing, start=1):
             label = f"member {number}/{len(missing)} {member.name}"
             done = 0
@@ -139,10 +143,39 @@ def train_missing(
                     label += f" from epoch {epoch}" if epoch - done > 1 else ""
                     progress.advance(epoch - done, note=label)
                     done = epoch
+                    stop_if_asked()
             except StoreError:
                 raise
             except Exception as error:
                 failures[member.name] = f"{type(error).__name__}: {error}"
+
+
+@contextlib.contextmanager
+def heard_interrupts() -> Iterator[Callable[[], None]]:
+    """Give a function that raises KeyboardInterrupt again if one was raised and lost.
+
+    Libraries with a bare ``except``, netCDF4 among them, swallow a Ctrl-C that comes while they work.
+    """
+    asked = False
+
+    def hear(number: int, frame: Any) -> None:
+        nonlocal asked
+        asked = True
+        raise KeyboardInterrupt
+
+    def stop_if_asked() -> None:
+        if asked:
+            raise KeyboardInterrupt
+
+    usual = threading.current_thread() is threading.main_thread()
+    if not usual or signal.getsignal(signal.SIGINT) is not signal.default_int_handler:
+        yield stop_if_asked
+        return
+    signal.signal(signal.SIGINT, hear)
+    try:
+        yield stop_if_asked
+    finally:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def by_reason(failures: dict[str, str]) -> str:
