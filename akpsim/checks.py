@@ -2,7 +2,7 @@
 
 import math
 import os
-from collections.abc import Hashable, Iterable
+from collections.abc import Container, Hashable, Iterable, Sequence
 from numbers import Real
 from pathlib import Path
 from typing import Any
@@ -26,18 +26,30 @@ def in_range(value: Any, name: str, low: float, high: float) -> Any:
 
 
 def at_least(value: Any, name: str, least: int) -> int:
-    """Return `value` if it is a whole number no smaller than `least`."""
+    """Return `value` as a whole number, if it is one and no smaller than `least`."""
     if not is_number(value) or not least <= value < math.inf or value != int(value):
         raise AkpsimError(f"`{name}` must be a whole number of at least {least}, got {shortened(value)}")
     return int(value)
 
 
+def among(value: Any, known: Container[Any]) -> bool:
+    """Say whether a value is among those known, whatever it is; an array is not."""
+    return isinstance(value, Hashable) and value in known
+
+
 def one_of(value: Any, name: str, allowed: Iterable[str]) -> Any:
     """Return `value` if it is among those allowed."""
     allowed = list(allowed)
-    if not isinstance(value, Hashable) or value not in allowed:
+    if not among(value, allowed):
         raise unknown_name(f"`{name}`", value, allowed)
     return value
+
+
+def listed(value: Any, name: str, words: str) -> list[Any]:
+    """Return `value` as a list if it is a sequence of something, which `words` describe, and not one word."""
+    if isinstance(value, str | bytes) or not isinstance(value, Sequence):
+        raise AkpsimError(f"`{name}` must be a list of {words}, got {shortened(value)}")
+    return list(value)
 
 
 def as_path(value: Any, name: str = "path") -> Path:
@@ -69,8 +81,22 @@ def numbers_of(value: Any, name: str) -> np.ndarray:
         raise AkpsimError(f"`{name}` must be numbers, got {shortened(value)}") from None
 
 
+def between(value: Any, name: str, low: float, high: float) -> Any:
+    """Return `value` if it lies between two numbers and is neither."""
+    if not is_number(value) or not low < value < high:
+        raise AkpsimError(f"`{name}` must lie between {low:g} and {high:g}, got {shortened(value)}")
+    return value
+
+
+def generator(seed: Any) -> np.random.Generator:
+    """Return the generator that a seed stands for; a generator is its own."""
+    if seed is not None and not isinstance(seed, np.random.Generator):
+        seed = at_least(seed, "seed", 0)
+    return np.random.default_rng(seed)
+
+
 def positive(value: Any, name: str) -> float:
     """Return a number that is positive and finite."""
     if not is_number(value) or not 0 < value < math.inf:
-        raise AkpsimError(f"`{name}` must be positive and finite, got {value!r}")
+        raise AkpsimError(f"`{name}` must be positive and finite, got {shortened(value)}")
     return float(value)

@@ -10,9 +10,12 @@ from typing import Any
 
 import akpsim
 from akpsim.checks import at_least
-from akpsim.errors import ClusterError
+from akpsim.errors import ClusterError, shortened
+from akpsim.parallel import usable_cores
 from akpsim.progress import Progress
 
+CROWD = 16
+"""So many workers may be asked for on any machine, and four a core of larger ones."""
 WAIT = 60
 """Seconds to wait for a scheduler; its workers may come when a queue lets them."""
 
@@ -94,12 +97,18 @@ def deaf_to_ctrl_c() -> Iterator[None]:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
-def one_place(workers: int | None, scheduler: str | None) -> None:
-    """Raise unless at most one of a number of workers and a scheduler's address is given."""
+def one_place(workers: Any, scheduler: Any) -> None:
+    """Raise unless at most one of a number of workers and a scheduler's address is given, and can be meant."""
     if workers is not None and scheduler is not None:
         raise ClusterError("`workers` starts a cluster and `scheduler` uses one that runs: give one of the two")
-    if workers is not None:
-        at_least(workers, "workers", 1)
+    if scheduler is not None and not (isinstance(scheduler, str) and ":" in scheduler):
+        said = scheduler if isinstance(scheduler, str) else shortened(scheduler)
+        raise ClusterError(f"no scheduler answers at {said}: an address is such as tcp://node7:8786")
+    if workers is not None and at_least(workers, "workers", 1) > (most := max(CROWD, 4 * usable_cores())):
+        raise ClusterError(
+            f"`workers` must be at most {most} on this machine, got {workers}: each is a process with one thread; "
+            "use `scheduler` for more machines"
+        )
 
 
 @contextlib.contextmanager

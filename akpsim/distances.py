@@ -124,6 +124,8 @@ def groups_of(dist: xr.DataArray, by: str | Sequence[Any] | Any, *, name: str = 
         if by not in along:
             raise unknown_name(f"coordinate of members for `{name}`", by, along)
         by = dist.coords[by].values
+    if isinstance(by, xr.Dataset):
+        raise InvalidData(f"`{name}` needs one label a member, got a Dataset: choose one of its variables")
     each = np.asarray(by, dtype=object)
     if each.shape != (dist.sizes["member"],):
         raise InvalidData(f"`{name}` needs one label a member: {dist.sizes['member']}, got {each.size}")

@@ -13,7 +13,7 @@ from math import comb, factorial, prod
 
 import numpy as np
 
-from akpsim.checks import at_least
+from akpsim.checks import at_least, generator
 from akpsim.errors import InvalidData
 
 Seed = int | np.random.Generator | None
@@ -79,6 +79,7 @@ def relabelings(
         If no block holds two groups, so that nothing can be relabelled.
     """
     at_least(permutations, "permutations", 1)
+    rng = generator(seed)
     codes = codes.astype(np.int16)  # passes over many relabelings cost what they read
     inside = _members_of_blocks(len(codes), blocks)
     counts = np.array([np.bincount(codes[members], minlength=codes.max() + 1) for members in inside])
@@ -90,7 +91,7 @@ def relabelings(
     if total <= COMPLETE:
         found = _all_relabelings(codes, inside)
         return Relabelings(found[(found != codes).any(axis=1)], True, interchangeable / total)
-    found = codes[shuffled(len(codes), permutations, inside, np.random.default_rng(seed))]
+    found = codes[shuffled(len(codes), permutations, inside, rng)]
     return Relabelings(found, False, max(1 / (permutations + 1), interchangeable / total))
 
 
@@ -99,6 +100,7 @@ def rearrangements(
 ) -> Relabelings:
     """Return rearrangements of `n` members inside blocks, as positions: all if there are at most 20,000."""
     at_least(permutations, "permutations", 1)
+    rng = generator(seed)
     inside = _members_of_blocks(n, blocks)
     total = prod(factorial(len(members)) for members in inside)
     if total == 1:
@@ -106,7 +108,7 @@ def rearrangements(
     if total <= COMPLETE:
         found = _all_relabelings(np.arange(n), inside)
         return Relabelings(found[(found != np.arange(n)).any(axis=1)], True, 1 / total)
-    found = shuffled(n, permutations, inside, np.random.default_rng(seed))
+    found = shuffled(n, permutations, inside, rng)
     return Relabelings(found, False, 1 / (permutations + 1))
 
 

@@ -1,7 +1,7 @@
 """Named entries of one kind: metrics, perturbations, datasets, ordinations, nulls."""
 
-from collections.abc import Iterable
-from typing import Protocol, TypeVar
+from collections.abc import Hashable, Iterable
+from typing import Any, Protocol, TypeVar
 
 from akpsim.errors import AkpsimError, unknown_name
 
@@ -40,5 +40,9 @@ class Registry(dict[str, Entry]):
             raise AkpsimError(f"a {self.kind} named {entry.name!r} exists already")
         self[entry.name] = entry
 
-    def __missing__(self, name: str) -> Entry:
+    def __getitem__(self, name: Any) -> Entry:
+        """Return an entry; what cannot even be a name is as unknown as any other."""
+        return self.__missing__(name) if not isinstance(name, Hashable) else super().__getitem__(name)  # type: ignore[index]
+
+    def __missing__(self, name: Any) -> Entry:
         raise unknown_name(self.kind, name, self)

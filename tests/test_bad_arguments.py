@@ -117,3 +117,84 @@ def test_first_arguments_of_every_other_kind_are_refused_in_one_sentence(tiny_ru
         tried[name] = sum(outcome(function, junk, **options) is not None for junk in JUNK.values())
     assert min(tried.values()) >= 12, tried
     print(f"\n{sum(tried.values())} bad arguments of {len(tried)} functions, 0 tracebacks")  # noqa: T201
+
+
+ANYTHING = ("forecasts", "progress", "show_progress", "significance", "strict")
+"""Options that are on or off: whatever Python takes for true will do."""
+NEVER = ("two lines", "negative", "nan", "list", "dict", "matrix of nan", "dataset", "complex")
+"""What no other option takes, but for those in `FINE`, by function, option and label if not all."""
+FINE = {
+    ("compare", "cache", "two lines"),
+    ("significance", "cache", "two lines"),
+    ("compare_over", "epoch"),  # of no use when epochs are compared
+    ("compare_within", "epoch"),
+    ("compare", "positions"),  # of maps
+    ("populations", "classes"),  # of populations by class
+}
+
+
+def calls(run):
+    """Give functions with arguments that they take."""
+    rng = np.random.default_rng(0)
+    points, by, few = rng.normal(size=(12, 3)), ["a", "b"] * 6, {"permutations": 5}
+    dist = np.linalg.norm(points[:, None] - points, axis=-1)
+    members = [f"m{i}" for i in range(12)]
+    matrix = xr.DataArray(dist, dims=("member", "other"), coords={"member": members, "other": members})
+    ordination = akpsim.pcoa(matrix, by=by).assign_coords(dose=("member", np.arange(12.0)))
+    table = xr.DataArray(
+        rng.normal(size=(12, 2, 4)), dims=("member", "epoch", "attribute"), coords={"member": members, "epoch": [0, 1]}
+    )
+    time, rates, begin = np.linspace(0, 20, 25), {"a": 1.0, "b": 0.5, "c": 0.5, "d": 0.8}, {"initial": (1, 1)}
+    waves = akpsim.simulate_lotka_volterra(time, **rates, **begin, noise=0.05, seed=0).populations
+    representations = run.representations()
+    similarity = akpsim.compare(representations)
+    for name in ("anosim", "disperse", "permanova", "permdisp", "wd_star"):
+        yield name, (dist, by), few
+    yield "bootstrap_lotka_volterra", (akpsim.fit_lotka_volterra(time, waves, starts=1),), {"resamples": 19}
+    for name in ("between_families", "noise_ceiling", "similarity_pairs"):
+        yield name, (similarity,), {}
+    yield "calibrate", (dist, by), few | {"repetitions": 2}
+    yield "class_means", (run,), {}
+    yield "cluster_neurons", (points,), {}
+    for name in ("compare", "significance"):
+        yield name, (representations,), {}
+    for name in ("compare_over", "compare_within"):
+        yield name, (run, "epoch"), {}
+    yield "correlation_graph", (points,), few | {"bootstrap": 5}
+    yield "crisis", (table, by), few | {"bootstrap": 5}
+    yield "disperse_layers", ({"x": dist}, by), few
+    yield "disperse_on", (dist, np.arange(12.0)), few
+    yield "envfit", (ordination, ["dose"]), few
+    yield "fit_dynamics", ("lotka_volterra", time, waves), {"starts": 1}
+    for name in ("fit_lotka_volterra", "interaction_test", "select_dynamics"):
+        yield name, (time, waves), {"starts": 1}
+    yield "fit_members", (akpsim.populations(run),), {"starts": 1}
+    yield "fit_segments", (time, waves), {"starts": 1, "breakpoints": [10.0]}
+    yield "from_maps", (np.ones((9, 3, 4, 4)),), {"positions": 2, "rule": "flatten"}
+    for name in ("mantel", "procrustes"):
+        yield name, (dist, dist**2), few
+    yield "nmds", (dist,), {"starts": 1}
+    yield "ordinate", (dist,), {}
+    yield "pca", (points,), {}
+    yield "pcoa", (dist,), {}
+    yield "populations", (run,), {}
+    yield "simulate_dynamics", ("lotka_volterra", time, rates), begin
+    yield "simulate_lotka_volterra", (time,), rates | begin
+
+
+def test_every_option_of_every_function_is_looked_at_in_one_sentence(tiny_run, tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    tried, accepted = 0, []
+    for name, arguments, options in calls(tiny_run):
+        function = getattr(akpsim, name)
+        for key, parameter in inspect.signature(function).parameters.items():
+            if parameter.kind is parameter.KEYWORD_ONLY and key not in ANYTHING:
+                for label in NEVER:
+                    said = outcome(function, *arguments, **options | {key: JUNK[label]})
+                    tried += said is not None
+                    if said is None and not {(name, key), (name, key, label)} & FINE:
+                        accepted.append((name, key, label))
+    print(f"\n{tried} bad options, 0 tracebacks")  # noqa: T201
+    assert not accepted
+    assert tried >= 1000
+    assert {path.name for path in tmp_path.iterdir()} <= {JUNK["two lines"]}  # two caches

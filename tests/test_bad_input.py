@@ -204,7 +204,21 @@ def test_manifests_and_studies_of_a_run_that_were_tampered_with_are_refused(tiny
     assert len(tried) >= 13
 
 
-COMMANDS = ["compare", "disperse", "ordinate", "plot", "table", "train-family", "list"]
+COMMANDS = [
+    ["compare"],
+    ["calibrate"],
+    ["crisis"],
+    ["data", "fetch"],
+    ["data", "stack"],
+    ["data", "verify"],
+    ["disperse"],
+    ["fit-lv"],
+    ["list"],
+    ["ordinate"],
+    ["plot"],
+    ["table"],
+    ["train-family"],
+]
 ARGUMENTS = [
     ["nowhere.toml"],
     ["nowhere"],
@@ -223,12 +237,13 @@ ARGUMENTS = [
     ["junk.nc", "--epoch", "x"],
     ["junk.nc", "--members", "0"],
     ["junk.nc", "--workers", "-1"],
+    ["junk.nc", "--workers", "10000"],
     ["$(touch exploded)"],
     ["; touch exploded"],
 ]
 
 
-@pytest.mark.parametrize("command", COMMANDS)
+@pytest.mark.parametrize("command", COMMANDS, ids=" ".join)
 def test_commands_with_wrong_arguments_exit_with_1_or_2_and_write_nothing(command, cli, tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     (tmp_path / "junk.nc").write_bytes(b"\x89HDF\r\n\x1a\n" + bytes(100))
@@ -236,7 +251,7 @@ def test_commands_with_wrong_arguments_exit_with_1_or_2_and_write_nothing(comman
     np.save(tmp_path / "bomb.npy", np.array([[Bomb()]], dtype=object), allow_pickle=True)
     before = sorted(tmp_path.rglob("*"))
     for arguments in ARGUMENTS:
-        code, out, error = cli(command, *arguments)
+        code, out, error = cli(*command, *arguments)
         assert code in (1, 2), (command, arguments)
         assert "Traceback" not in error
         assert error.startswith("akpsim: ") if code == 1 else "Error" in error, (command, arguments, error)

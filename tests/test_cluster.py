@@ -85,17 +85,19 @@ if "poison" not in PERTURBATIONS:
 
 
 @pytest.mark.slow
-def test_a_member_that_kills_its_worker_is_named_and_the_others_finish(tmp_path, cache_folder, monkeypatch):
+def test_a_member_that_kills_its_worker_is_named_and_the_others_finish(tmp_path, cli, monkeypatch):
     (tmp_path / "poison.py").write_text(POISON)
     monkeypatch.syspath_prepend(tmp_path)
     import poison  # noqa: F401
 
     study = STUDY | {"families": [{"name": "f", "perturbations": [{"name": "poison", "start": 2}]}]}
-    with (
-        dask.config.set({"distributed.worker.preload": [str(tmp_path / "poison.py")]}),
-        pytest.raises(AkpsimError, match=r"1 of 12 members failed: its worker died twice.* \(f-5\)"),
-    ):
-        train_family(load_study(study, training__epochs=3), tmp_path / "run", workers=2)
+    (tmp_path / "study.toml").write_text(load_study(study, training__epochs=3).to_toml())
+    with dask.config.set({"distributed.worker.preload": [str(tmp_path / "poison.py")]}):
+        code, _, error = cli("train-family", tmp_path / "study.toml", "--out", tmp_path / "run", "--workers", 2)
+    assert code == 1
+    last = "akpsim: 1 of 12 members failed: its worker died twice, the second time alone with it (f-5)"
+    assert error.splitlines()[-1] == last
+    assert "Traceback" not in error
     run = open_run(tmp_path / "run")
     assert run.names == [f"f-{seed}" for seed in range(12) if seed != 5]
     assert run.manifest["members"]["f-5"]["state"] == "failed"
@@ -157,6 +159,8 @@ def test_a_scheduler_that_is_not_there_is_one_sentence(tmp_path, tiny_study, mon
         train_family(tiny_study, tmp_path / "run", scheduler="tcp://127.0.0.1:1", workers=2)
     with pytest.raises(AkpsimError, match="`workers` must be a whole number of at least 1, got 0"):
         train_family(tiny_study, tmp_path / "run", workers=0)
+    with pytest.raises(AkpsimError, match=r"`workers` must be at most \d+ on this machine, got 10000"):
+        train_family(tiny_study, tmp_path / "run", workers=10_000)
 
 
 def test_workers_of_another_version_are_refused(tmp_path, monkeypatch):

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
+from akpsim.checks import one_of
 from akpsim.errors import MisalignedSamples
 from akpsim.metrics.metric import Array, floating
 
@@ -104,6 +105,7 @@ def align(representations: Any, *, axis: str = "member") -> Aligned:
     MisalignedSamples
         If numbers of samples differ, an id is there twice, ids differ, or only some have ids.
     """
+    one_of(axis, "axis", ("member", "layer", "epoch"))
     if isinstance(representations, xr.DataArray):
         return _of_array(representations)
     if isinstance(representations, Mapping):

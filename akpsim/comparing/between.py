@@ -14,7 +14,7 @@ import numpy as np
 import xarray as xr
 from scipy import stats
 
-from akpsim.checks import in_range, made_by
+from akpsim.checks import among, in_range, made_by
 from akpsim.errors import UnknownName, unknown_name
 
 FEWEST = 3
@@ -99,7 +99,7 @@ def groups_of(similarity: xr.DataArray | xr.Dataset, by: str) -> tuple[xr.DataAr
         made_by(similarity, "similarity", "significance", "similarity")
         similarity = similarity["similarity"].assign_attrs(similarity.attrs)
     axis = str(similarity.dims[0])
-    if by not in similarity.coords or similarity[by].dims != (axis,):
+    if not among(by, similarity.coords) or similarity[by].dims != (axis,):
         known = [str(name) for name in similarity.coords if similarity[name].dims == (axis,) and name != axis]
         if known:
             raise unknown_name(f"coordinate of {axis}", by, known)

@@ -10,13 +10,14 @@ from typing import Any, Literal
 import numpy as np
 import xarray as xr
 
+from akpsim.checks import as_path, one_of
 from akpsim.cluster import perhaps_connected
 from akpsim.comparing.align import Aligned, align
 from akpsim.comparing.cache import cached_products
 from akpsim.comparing.engine import Products, linear_products
 from akpsim.comparing.maps import Rule, from_maps
 from akpsim.comparing.points import Scores, by_points
-from akpsim.errors import AkpsimError, AkpsimWarning, UndefinedMetric
+from akpsim.errors import AkpsimError, AkpsimWarning, UndefinedMetric, shortened
 from akpsim.metrics import METRICS, Metric
 from akpsim.metrics.caution import cautions
 from akpsim.metrics.cka import EVEN, SAME
@@ -89,14 +90,16 @@ def compare(
     AkpsimWarning
         If counts of samples and dimensions alone make values large; also in ``attrs["cautions"]``.
     """
-    found = METRICS[metric] if isinstance(metric, str) else metric
+    found = metric if isinstance(metric, Metric) else METRICS[metric]
     arguments = found.arguments(parameters)
+    one_of(undefined, "undefined", ("nan", "raise"))
+    most = in_bytes(memory)
     aligned = align(representations, axis=axis)
     if maps is not None:
         aligned = mapped(aligned, maps, positions)
     check_enough(aligned, found)
     with perhaps_connected(workers, scheduler) as client:
-        options: dict[str, Any] = {"memory": in_bytes(memory), "cache": cache, "progress": progress, "client": client}
+        options: dict[str, Any] = {"memory": most, "cache": cache, "progress": progress, "client": client}
         scores, _ = all_pairs(found, aligned, arguments, **options)
     raise_if_useless(scores, strict=undefined == "raise")
     return labelled(scores, aligned, found, arguments)
@@ -124,6 +127,7 @@ def all_pairs(
     if not metric.products:
         return by_points(metric, aligned, arguments, memory=memory, progress=progress, client=client), None
     if cache is not None and client is None:
+        as_path(cache, "cache")
         products, absent = cached_products(aligned, cache, name=metric.name, memory=memory, progress=progress)
     else:
         products, absent = linear_products(aligned, name=metric.name, memory=memory, progress=progress, client=client)
@@ -171,11 +175,11 @@ def alignments(products: Products, metric: Metric, without: set[int]) -> tuple[n
 
 def in_bytes(memory: int | str | None) -> int | None:
     """Return a size such as ``"2GiB"``, ``"500MB"`` or a number of bytes as a number."""
-    if memory is None or isinstance(memory, int):
-        return memory
-    found = re.fullmatch(r"\s*([\d.]+)\s*([KMGT]?)(i?)B?\s*", memory, flags=re.IGNORECASE)
+    if memory is None:
+        return None
+    found = re.fullmatch(r"\s*(\d{1,30}(?:\.\d*)?)\s*([KMGT]?)(i?)B?\s*", str(memory), flags=re.IGNORECASE)
     if not found:
-        raise AkpsimError(f"`memory` is a size such as 2GiB or 500MB, got {memory!r}")
+        raise AkpsimError(f"`memory` is a size such as 2GiB or 500MB, got {shortened(memory)}")
     number, letter, binary = found.groups()
     return int(float(number) * (1024 if binary else 1000) ** " KMGT".index(letter.upper() or " "))
 

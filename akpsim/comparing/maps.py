@@ -5,7 +5,7 @@ from typing import Any, Literal
 import numpy as np
 from array_api_compat import array_namespace
 
-from akpsim.checks import at_least, one_of
+from akpsim.checks import at_least, generator, one_of
 from akpsim.errors import InvalidData, shortened
 
 Rule = Literal["flatten", "pool", "space_as_samples"]
@@ -44,7 +44,7 @@ def from_maps(maps: Any, rule: Rule = "pool", *, positions: int | None = None, s
         return xp.mean(flat, axis=2)
     places = flat.shape[2]
     if positions is not None and at_least(positions, "positions", 1) < places:
-        kept = np.sort(np.random.default_rng(seed).permutation(places)[:positions])
+        kept = np.sort(generator(seed).permutation(places)[:positions])
         flat = xp.take(flat, xp.asarray(kept, device=flat.device), axis=2)
     if rule == "flatten":
         return xp.reshape(flat, (flat.shape[0], -1))

@@ -9,7 +9,7 @@ from typing import Any, Literal
 import numpy as np
 import xarray as xr
 
-from akpsim.checks import instance, one_of
+from akpsim.checks import among, instance, one_of
 from akpsim.cluster import perhaps_connected
 from akpsim.comparing.compare import compare
 from akpsim.comparing.significance import significance as tested
@@ -57,6 +57,7 @@ def compare_over(
     """
     instance(run, "run", Run, "a run, as `akpsim.open_run` gives it")
     one_of(over, "over", ("layer", "epoch"))
+    instance(cache, "cache", bool, "True or False: the folder is the run's own")
     values: list[Any] = list(run.layers) if over == "layer" else _common_epochs(run, layer)
     tables: list[Any] = []
     function: Any = tested if significance else compare
@@ -126,8 +127,8 @@ def compare_within(
     """
     instance(run, "run", Run, "a run, as `akpsim.open_run` gives it")
     one_of(over, "over", ("layer", "epoch"))
-    name = member or run.names[0]
-    if name not in run.names:
+    name = run.names[0] if member is None else member
+    if not among(name, run.names):
         raise unknown_name(f"member of {run.path}", name, run.names)
     values: Sequence[Any] = run.layers if over == "layer" else _common_epochs(run, layer)
     if len(values) < 2:

@@ -12,7 +12,7 @@ from typing import Any, Literal
 import numpy as np
 import xarray as xr
 
-from akpsim.checks import at_least, in_range, one_of
+from akpsim.checks import at_least, generator, in_range, one_of
 from akpsim.cluster import each, perhaps_connected
 from akpsim.comparing.align import Aligned, align
 from akpsim.comparing.compare import all_pairs, check_enough, in_bytes, labelled, raise_if_useless
@@ -77,7 +77,7 @@ def significance(
         If nothing but a null is asked for and the metric has none in closed form, or if the order of samples says
         nothing to the metric.
     """
-    found = METRICS[metric] if isinstance(metric, str) else metric
+    found = metric if isinstance(metric, Metric) else METRICS[metric]
     arguments = found.arguments(parameters)
     one_of(correction, "correction", CORRECTIONS)
     in_range(level, "level", 0, 1)
@@ -92,7 +92,7 @@ def significance(
         )
     aligned = align(representations, axis=axis)
     check_enough(aligned, found)
-    rng = np.random.default_rng(seed)
+    rng = generator(seed)
     most = in_bytes(memory)
     null: Null | None = None
     more: dict[str, Any] = {}

@@ -137,7 +137,15 @@ def plan_batches(
 
     A quarter of the memory is for the cross-covariances of two batches (and as much for their squares), a quarter for
     rows.  At least `least` batches are made, as far as there are members enough.
+
+    Raises
+    ------
+    AkpsimError
+        If not even two members fit, a sample at a time; it says how much is needed.
     """
+    widest = max(widths)
+    if memory is not None and memory < (needed := 4 * max(8 * widest**2, 4 * itemsize * widest)):
+        raise AkpsimError(f"`memory` must be at least {needed} bytes for these representations, got {memory}")
     room = max(WORKSPACE, n * sum(widths) * itemsize // 8) if memory is None else memory
     most = min(math.isqrt(room // 4 // 8), math.ceil(sum(widths) / least))
     batches: list[list[int]] = [[]]

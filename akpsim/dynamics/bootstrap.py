@@ -11,7 +11,7 @@ import numpy as np
 import xarray as xr
 from jaxtyping import Float
 
-from akpsim.checks import at_least, made_by
+from akpsim.checks import at_least, between, generator, made_by
 from akpsim.dynamics.forms import Array
 from akpsim.dynamics.judging import residuals_of
 from akpsim.dynamics.lotka_volterra import fit_orders
@@ -50,10 +50,11 @@ def bootstrap_lotka_volterra(
         If the fit holds many trajectories.
     """
     at_least(resamples, "resamples", 19)
+    between(level, "level", 0, 1)
     made_by(fit, "fit", "fit_lotka_volterra", "fitted")
     if "time" not in fit.fitted.dims or fit.fitted.ndim != 2:
         raise InvalidTrajectory("the bootstrap takes the fit of one trajectory: select one by .isel(member=0)")
-    rng = np.random.default_rng(seed)
+    rng = generator(seed)
     noise = str(fit.attrs["noise"])
     prey = [str(name) for name in fit.population.values].index(str(fit.prey.values))
     time = fit.time.values.astype(float)

@@ -4,7 +4,7 @@ import numpy as np
 import xarray as xr
 from scipy.stats import chi2
 
-from akpsim.checks import at_least, made_by
+from akpsim.checks import at_least, between, made_by
 from akpsim.dynamics.lotka_volterra import fit_orders
 from akpsim.dynamics.profile import profile_curves, profile_intervals
 from akpsim.dynamics.summary import PARAMETERS
@@ -33,6 +33,8 @@ def profile_lotka_volterra(fit: xr.Dataset, *, points: int = 17, width: float = 
         likelihood there; ``best``, ``lower``, ``upper`` (parameter); ``threshold``, chi-squared's quantile at `level`.
     """
     at_least(points, "points", 3)
+    between(width, "width", 0, 100)
+    between(level, "level", 0, 1)
     made_by(fit, "fit", "fit_lotka_volterra", "fitted")
     if fit.fitted.ndim != 2:
         raise InvalidTrajectory("a profile takes the fit of one trajectory: select one by .isel(member=0)")

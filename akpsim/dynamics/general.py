@@ -7,7 +7,7 @@ import xarray as xr
 from numpy.typing import ArrayLike
 from scipy.stats import norm
 
-from akpsim.checks import at_least, one_of
+from akpsim.checks import at_least, between, generator, one_of
 from akpsim.dynamics.embedding import generalized, seen_as
 from akpsim.dynamics.fitting import Fit, fit_system
 from akpsim.dynamics.forms import CYCLING, FORMS, Array
@@ -20,7 +20,7 @@ from akpsim.dynamics.problem import Problem
 from akpsim.dynamics.starts import Start
 from akpsim.dynamics.summary import MOMENTS
 from akpsim.dynamics.trajectory import as_trajectories, check_sufficient, check_unbounded, check_values
-from akpsim.errors import AkpsimError, InvalidTrajectory
+from akpsim.errors import InvalidTrajectory
 from akpsim.store import provenance
 
 SIMPLER = {"competitive": ("logistic",), "generalized": ("exponential", "competitive")}
@@ -79,8 +79,7 @@ def fit_dynamics(
     form = FORMS[one_of(model, "model", FORMS)]
     given = as_trajectories(time, populations)
     at_least(starts, "starts", 1)
-    if not 0 < level < 1:
-        raise AkpsimError(f"`level` must lie between 0 and 1, got {level:g}")
+    between(level, "level", 0, 1)
     species = given.values.shape[-1]
     if form.species not in (None, species):
         raise InvalidTrajectory(f"{model} has {form.species} populations, got {species}")
@@ -95,7 +94,7 @@ def fit_dynamics(
     if given.single and reasons[0] is not None:
         raise reasons[0]
     usable = np.array([reason is None for reason in reasons])
-    rng = np.random.default_rng(seed)
+    rng = generator(seed)
     parts: list[xr.Dataset] = []
     findings: dict[int, list[Finding]] = {row: [reason] for row, reason in enumerate(reasons) if reason is not None}
     for length in np.unique(given.length[usable]) if usable.any() else [len(given.time)]:

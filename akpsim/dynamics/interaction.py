@@ -19,7 +19,7 @@ from jaxtyping import Float
 from numpy.typing import ArrayLike
 from scipy.stats import chi2
 
-from akpsim.checks import at_least, one_of
+from akpsim.checks import at_least, generator, one_of
 from akpsim.dynamics.forms import Array
 from akpsim.dynamics.lotka_volterra import fit_orders
 from akpsim.dynamics.trajectory import LEAST_POINTS, as_trajectories, check_unbounded, check_values
@@ -76,7 +76,7 @@ def interaction_test(
     check_values(given.values[0], given.names)
     if len(given.time) < LEAST_POINTS:
         raise InsufficientTrajectory(f"the test needs at least {LEAST_POINTS} points in time, got {len(given.time)}")
-    rng = np.random.default_rng(seed)
+    rng = generator(seed)
     index = None if prey is None else given.index(prey)
     if index is None:
         index = int(

@@ -15,7 +15,7 @@ import xarray as xr
 from jaxtyping import Float
 from numpy.typing import ArrayLike
 
-from akpsim.checks import at_least, one_of
+from akpsim.checks import at_least, between, generator, one_of
 from akpsim.dynamics.embedding import seen_as
 from akpsim.dynamics.fitting import Fit, finished, fit_system
 from akpsim.dynamics.forms import FORMS, Array
@@ -118,8 +118,7 @@ def fit_lotka_volterra(
     one_of(initial, "initial", ("free", "data"))
     one_of(interval, "interval", ("fisher", "profile"))
     at_least(starts, "starts", 1)
-    if not 0 < level < 1:
-        raise AkpsimError(f"`level` must lie between 0 and 1, got {level:g}")
+    between(level, "level", 0, 1)
     reasons = check_all(given, noise=noise)
     if given.single and reasons[0] is not None:
         raise reasons[0]
@@ -134,9 +133,7 @@ def fit_lotka_volterra(
     findings: dict[int, list[Finding]] = {row: [reason] for row, reason in enumerate(reasons) if reason is not None}
     for length in np.unique(given.length[usable]) if usable.any() else [len(given.time)]:
         rows = np.flatnonzero(usable & (given.length == length))
-        ordered = fit_orders(
-            given.time[:length], given.values[rows, :length], rng=np.random.default_rng(seed), **options
-        )
+        ordered = fit_orders(given.time[:length], given.values[rows, :length], rng=generator(seed), **options)
         information = fisher(ordered.fit)
         findings |= dict(zip(rows.tolist(), judge(ordered.fit, information, starts=starts), strict=True))
         if given.single and strict:

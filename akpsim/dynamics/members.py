@@ -7,8 +7,8 @@ import xarray as xr
 from scipy.stats import binomtest
 from scipy.stats import t as student
 
-from akpsim.checks import made_by
-from akpsim.dynamics.forms import Array
+from akpsim.checks import among, made_by, one_of
+from akpsim.dynamics.forms import FORMS, Array
 from akpsim.dynamics.general import fit_dynamics
 from akpsim.dynamics.lotka_volterra import fit_lotka_volterra
 from akpsim.dynamics.selection import select_dynamics
@@ -69,8 +69,9 @@ def fit_members(
     made_by(populations, "populations", "populations", "ndim", "dims")
     if populations.ndim != 3 or "member" not in populations.dims:
         raise InvalidTrajectory(f"`populations` must be (member, time, population), got {populations.dims}")
-    if by not in populations.coords:
+    if not among(by, populations.coords):
         raise unknown_name("coordinate of members", by, [str(name) for name in populations.coords])
+    one_of(model, "model", FORMS)
     if model != "lotka_volterra" and (prey is not None or interval != "fisher"):
         raise AkpsimError(f"`prey` and profile intervals belong to lotka_volterra, not to {model}")
     fits, choices = [], []

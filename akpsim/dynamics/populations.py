@@ -22,8 +22,8 @@ import numpy as np
 import xarray as xr
 from jaxtyping import Float, Int
 
-from akpsim.checks import at_least, numbers_of, one_of
-from akpsim.errors import InvalidData, StoreError
+from akpsim.checks import at_least, in_range, numbers_of, one_of
+from akpsim.errors import InvalidData, StoreError, shortened
 from akpsim.store import MEMBER_COORDINATES, Run, layer_group, open_member, open_run, open_table, provenance
 
 UNITS = {
@@ -82,6 +82,7 @@ def populations(
     """
     one_of(definition, "definition", DEFINITIONS)
     one_of(method, "method", METHODS)
+    count = at_least(in_range(count, "count", 1, 10_000), "count", 1)
     run = source if isinstance(source, Run) else open_run(source)
     tables = [_table(run, member, layer) for member in run.names]
     layer = str(tables[0].attrs["layer"])
@@ -92,7 +93,6 @@ def populations(
         groups = [np.select([preference == label for label in classes], range(len(classes)), -1)
                   for preference in preferences]  # fmt: skip
     else:
-        at_least(count, "count", 1)
         names = [f"cluster_{index + 1}" for index in range(count)]
         groups = [
             cluster_neurons(_reference(run, member, layer), count=count, method=method, seed=seed)
@@ -152,6 +152,8 @@ def cluster_neurons(
         0 for the largest cluster, then 1, ...; -1 for neurons that respond to all samples alike.
     """
     one_of(method, "method", METHODS)
+    count = at_least(count, "count", 1)
+    seed = at_least(in_range(seed, "seed", 0, 2**32 - 1), "seed", 0)
     activations = numbers_of(activations, "activations")
     if activations.ndim != 2:
         raise InvalidData(f"`activations` must be an array (sample, neuron), got shape {activations.shape}")
@@ -210,9 +212,10 @@ def _table(run: Run, member: str, layer: str | None) -> xr.Dataset:
         layers = list(file["populations"].groups) if "populations" in file.groups else []
     if not layers:
         raise StoreError(f"{member} of {run.path} has no populations: set `capture.populations` and train again")
-    name = layer or layers[-1]
-    if layer_group(name) not in layers:
-        raise StoreError(f"{member} of {run.path} has no populations of {name!r}; there are: {', '.join(layers)}")
+    name = layers[-1] if layer is None else layer
+    if not isinstance(name, str) or layer_group(name) not in layers:
+        known = ", ".join(layers)
+        raise StoreError(f"{member} of {run.path} has no populations of {shortened(name)}; there are: {known}")
     return open_table(run.file(member), f"populations/{layer_group(name)}").assign_attrs(layer=name)
 
 

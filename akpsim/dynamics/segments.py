@@ -11,6 +11,7 @@ import numpy as np
 import xarray as xr
 from numpy.typing import ArrayLike
 
+from akpsim.checks import generator, numbers_of
 from akpsim.dynamics.fitting import FINER, Fit
 from akpsim.dynamics.forms import FORMS, Array
 from akpsim.dynamics.lotka_volterra import check_all, fit_orders
@@ -66,8 +67,8 @@ def fit_segments(
         raise InvalidTrajectory("breakpoints belong to one trajectory: select one by .isel(member=0)")
     if (reason := check_all(given, noise="lognormal")[0]) is not None:
         raise reason
-    rng = np.random.default_rng(seed)
-    segments = _segments(given.time, np.atleast_1d(np.asarray(breakpoints, dtype=float)))
+    rng = generator(seed)
+    segments = _segments(given.time, np.atleast_1d(numbers_of(breakpoints, "breakpoints")))
     whole = fit_orders(
         given.time, given.values, prey=None if prey is None else given.index(prey), noise="lognormal", starts=starts,
         rng=rng, polish=False,

@@ -18,7 +18,7 @@ import xarray as xr
 from jaxtyping import Float
 from numpy.typing import ArrayLike
 
-from akpsim.checks import at_least, one_of
+from akpsim.checks import among, at_least, generator, one_of
 from akpsim.dynamics.candidates import Candidate, fit_candidates
 from akpsim.dynamics.forms import CYCLING, FORMS, Array
 from akpsim.dynamics.noise import normal_log_likelihood
@@ -96,7 +96,7 @@ def select_dynamics(
         rows = np.flatnonzero(usable & (given.length == points))
         times, values = given.time[:points], given.values[rows, :points]
         length = np.full(len(values), points)
-        rng = np.random.default_rng(seed)
+        rng = generator(seed)
         candidates = fit_candidates(times, values, length=length, prey=prey_index, starts=starts, rng=rng)
         table = _criteria(candidates, values)
         if forecasts or criterion == "forecast":
@@ -122,8 +122,8 @@ def select_dynamics(
 def _asked(model: str | None, species: int) -> str:
     """Return the form that the verdict is about; of one population, all that are no mere trend are logistic."""
     forms = [name for name in FORMS if FORMS[name].species in (None, species)]
-    if model is not None and model not in forms:
-        raise unknown_name(f"form of dynamics of {species} populations", str(model), forms)
+    if model is not None and not among(model, forms):
+        raise unknown_name(f"form of dynamics of {species} populations", model, forms)
     if species == 1:
         return model if model in ("constant", "exponential") else "logistic"
     return model or ("lotka_volterra" if species == 2 else "generalized")

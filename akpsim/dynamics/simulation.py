@@ -1,14 +1,17 @@
 """Simulate: Lotka-Volterra forms exactly, one-step models with their noise."""
 
+from collections.abc import Mapping
+
 import numpy as np
 import xarray as xr
 from jaxtyping import Float
 from numpy.typing import ArrayLike
 
-from akpsim.checks import numbers_of, one_of
+from akpsim.checks import generator, in_range, instance, numbers_of, one_of
 from akpsim.dynamics.forms import FORMS, Array
 from akpsim.dynamics.integrate import exact
 from akpsim.dynamics.period import equilibrium, invariant, period
+from akpsim.dynamics.trajectory import LARGEST
 from akpsim.errors import AkpsimError, DivergedFit, InvalidTrajectory, unknown_name
 from akpsim.store import provenance
 
@@ -47,8 +50,7 @@ def simulate_lotka_volterra(
     [1.026345, 0.909691]
     """
     for name, value in zip("abcd", (a, b, c, d), strict=True):
-        if not value >= 0:
-            raise AkpsimError(f"`{name}` must not be negative, got {value:g}")
+        in_range(value, name, 0, LARGEST)
     found = simulate_dynamics(
         "lotka_volterra", time, {"a": a, "b": b, "c": c, "d": d}, initial=initial, noise=noise, seed=seed
     )
@@ -98,7 +100,10 @@ def simulate_dynamics(
     if form.species not in (None, len(initial)):
         raise AkpsimError(f"{model} has {form.species} populations, `initial` has {len(initial)}")
     system = form.system(len(initial))
-    for name in rates:
+    instance(rates, "rates", Mapping, f"a number for each of {', '.join(system.names)}")
+    in_range(noise, "noise", 0, LARGEST)
+    for name, rate in rates.items():
+        in_range(rate, f"rates[{name}]", -LARGEST, LARGEST)
         if name not in system.names:
             raise unknown_name(f"rate of {model}", name, system.names)
     values = np.array([rates.get(rate.name, 0.0) * (rate.sign or 1) for rate in system.rates])
@@ -119,6 +124,6 @@ def simulate_dynamics(
 def _noisy(
     path: Float[Array, "time population"], noise: float, seed: int | np.random.Generator | None
 ) -> Float[Array, "time population"]:
-    rng = np.random.default_rng(seed)
+    rng = generator(seed)
     with np.errstate(over="ignore"):
         return np.asarray(np.exp(path + (noise * rng.normal(size=path.shape) if noise else 0.0)))

@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import xarray as xr
 
-from akpsim.checks import as_path
+from akpsim.checks import as_path, listed
 from akpsim.errors import InvalidData, StoreError, unknown_name
 from akpsim.store import open_result
 
@@ -76,7 +76,7 @@ def _is_number(text: str) -> bool:
 
 
 def _check_columns(path: Path, columns: Sequence[str] | None, names: Sequence[str]) -> None:
-    for name in columns or ():
+    for name in () if columns is None else listed(columns, "columns", "names of populations"):
         if name not in names:
             raise unknown_name(f"population in {path}", name, names)
 

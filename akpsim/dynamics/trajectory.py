@@ -11,10 +11,10 @@ from jaxtyping import Float
 from numpy.typing import ArrayLike
 from scipy.optimize import isotonic_regression
 
-from akpsim.checks import numbers_of
+from akpsim.checks import is_number, numbers_of
 from akpsim.dynamics.forms import Array
 from akpsim.dynamics.noise import NOISES
-from akpsim.errors import AkpsimError, InsufficientTrajectory, InvalidTrajectory, unknown_name
+from akpsim.errors import AkpsimError, InsufficientTrajectory, InvalidTrajectory, shortened, unknown_name
 
 LEAST_POINTS = 12
 COLLINEAR = 1 - 1e-6
@@ -72,8 +72,10 @@ class Trajectories:
             if name not in self.names:
                 raise unknown_name("population", name, self.names)
             return self.names.index(name)
-        if not 0 <= name < len(self.names):
-            raise InvalidTrajectory(f"population {name} does not exist: there are {len(self.names)}, counted from 0")
+        if not is_number(name) or not 0 <= name < len(self.names) or name != int(name):
+            raise InvalidTrajectory(
+                f"population {shortened(name)} does not exist: there are {len(self.names)}, counted from 0"
+            )
         return int(name)
 
 
@@ -109,7 +111,7 @@ def as_trajectories(time: ArrayLike | None, populations: Any, *, names: Sequence
         names = [str(name) for name in populations["population"].values] if names is None else names
         labels = {str(k): v for k, v in populations.coords.items() if set(v.dims) <= {dim} and k != "time"}
         attrs = dict(populations.attrs)
-    values = np.asarray(populations, dtype=float)
+    values = numbers_of(populations, "populations")
     if time is None:
         raise InvalidTrajectory("`time` is missing: only a DataArray brings its own")
     times = numbers_of(time, "time")

@@ -6,7 +6,7 @@ import numpy as np
 import pandas as pd
 import xarray as xr
 
-from akpsim.checks import as_path
+from akpsim.checks import among, as_path
 from akpsim.errors import InvalidData
 from akpsim.store import Run
 
@@ -35,7 +35,7 @@ def class_means(run: Run, layer: str | None = None) -> xr.DataArray:
     if not hidden or run.study.capture.populations == 0:
         raise InvalidData(f"{run.path} has no points of training; a study with capture.populations > 0 has them")
     layer = hidden[-1] if layer is None else layer
-    if layer not in hidden:
+    if not among(layer, hidden):
         raise InvalidData(f"the points of training are those of hidden layers: {', '.join(hidden)}; got {layer!r}")
     table = run.table(f"populations/{layer}")
     axes = table["class_mean"].dims
@@ -73,10 +73,9 @@ def read_attributes(path: Path | str, *, by: str | None = None) -> xr.DataArray:
     except (OSError, ValueError) as error:
         raise InvalidData(f"{path} cannot be read as a table: {error}") from None
     keys = ["member", "epoch", *([] if by is None else [by])]
-    missing = [key for key in keys if key not in table]
-    if missing:
+    if not all(among(key, table.columns) for key in keys):
         raise InvalidData(
-            f"{path} needs the columns {', '.join(keys)}; there are: {', '.join(map(str, table.columns))}"
+            f"{path} needs the columns {', '.join(map(str, keys))}; there are: {', '.join(map(str, table.columns))}"
         )
     if table.duplicated(["member", "epoch"]).any():
         twice = table[table.duplicated(["member", "epoch"])].iloc[0]

@@ -11,7 +11,7 @@ import numpy as np
 import xarray as xr
 from scipy import stats
 
-from akpsim.checks import at_least, in_range
+from akpsim.checks import at_least, generator, in_range, listed
 from akpsim.distances import at_least_two, groups_of, made_of, varied
 from akpsim.errors import InvalidData
 from akpsim.karenina.centres import centred_space, space_of
@@ -76,12 +76,14 @@ def calibrate(
     at_least(repetitions, "repetitions", 1)
     checked = varied(dist)
     pool = _pool(checked, by)
+    if len(listed(sizes, "sizes", "two numbers of members")) != 2:
+        raise InvalidData(f"`sizes` are numbers of members of two groups, got {len(sizes)}")
     first, second = (at_least(size, "sizes", 2) for size in sizes)
     n = first + second
     if len(pool) < n:
         raise InvalidData(f"studies of {first} + {second} members need a pool of {n}, got {len(pool)}")
     codes = np.repeat([0, 1], [first, second])
-    rng = np.random.default_rng(seed)
+    rng = generator(seed)
     rejected = np.zeros((repetitions, len(TESTS)))
     with Progress("studies", total=repetitions, show=progress) as bar:
         for row in rejected:

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
+from akpsim.checks import in_range
 from akpsim.distances import distance_matrix, group_label, groups_of, made_of, member_coordinates
 from akpsim.errors import InvalidData
 from akpsim.karenina.effect import interval
@@ -50,6 +51,7 @@ def disperse_on(
         ``slope`` (of the log mean distance, per unit of `on`) with its jackknife interval, ``p``, ``contribution``
         (member), ``value`` (member).
     """
+    in_range(confidence, "confidence", 0.5, 0.9999)
     checked = distance_matrix(dist)
     value = groups_of(checked, on, name="on")
     if value.dtype.kind not in "biuf":

@@ -13,7 +13,7 @@ import numpy as np
 import xarray as xr
 from scipy.special import beta
 
-from akpsim.checks import at_least, in_range, numbers_of
+from akpsim.checks import at_least, generator, in_range, numbers_of
 from akpsim.errors import InvalidData
 from akpsim.permutations import Seed, p_value
 from akpsim.store import provenance
@@ -61,10 +61,11 @@ def correlation_graph(
     in_range(threshold, "threshold", 0, 1)
     at_least(permutations, "permutations", 1)
     at_least(bootstrap, "bootstrap", 1)
+    in_range(confidence, "confidence", 0.5, 0.9999)
     named = labelled_table(table)
     values = np.asarray(named.values, dtype=np.float64)
     n, p = values.shape
-    rng = np.random.default_rng(seed)
+    rng = generator(seed)
     matrix = correlations(values[None])[0]
     observed = float(weights(matrix[None], threshold)[0])
     null = weights(correlations(columns_permuted(values, permutations, rng)), threshold)

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from akpsim.checks import at_least, in_range, made_by
+from akpsim.checks import at_least, generator, in_range, made_by
 from akpsim.distances import group_label, groups_of, in_order
 from akpsim.errors import InvalidData
 from akpsim.karenina.correlation_graph import (
@@ -75,12 +75,13 @@ def crisis(
     in_range(threshold, "threshold", 0, 1)
     at_least(permutations, "permutations", 1)
     at_least(bootstrap, "bootstrap", 1)
+    in_range(confidence, "confidence", 0.5, 0.9999)
     values = _checked(table)
     if by is None and "family" in table.coords:
         by = "family"
     labels = np.full(values.shape[0], "all") if by is None else groups_of(table, by).astype(str)
     epochs = np.asarray(table["epoch"].values, dtype=np.float64)
-    rng = np.random.default_rng(seed)
+    rng = generator(seed)
     rows = []
     groups = in_order(labels)
     for group in groups:

@@ -5,9 +5,10 @@ from typing import Any, NamedTuple
 import numpy as np
 import xarray as xr
 
+from akpsim.checks import among, between, in_range, one_of
 from akpsim.distances import Negative, groups_of
 from akpsim.errors import unknown_name
-from akpsim.karenina.centres import Center
+from akpsim.karenina.centres import CENTERS, Center
 from akpsim.karenina.effect import Estimate, Spread, blocked_contrast, contrast
 from akpsim.karenina.permdisp import coded
 from akpsim.karenina.verdict import EQUIVALENCE
@@ -24,6 +25,14 @@ class Options(NamedTuple):
     negative: Negative = "signed"
     confidence: float = 0.95
     equivalence: float = EQUIVALENCE
+
+
+def options_of(center: Any, negative: Any, confidence: Any, equivalence: Any) -> Options:
+    """Return options after a look at each; `negative` is looked at where it is used."""
+    one_of(center, "center", CENTERS)
+    in_range(confidence, "confidence", 0.5, 0.9999)
+    between(equivalence, "equivalence", 1, 1000)
+    return Options(center, negative, confidence, equivalence)
 
 
 class Design(NamedTuple):
@@ -49,7 +58,7 @@ def design_of(
     groups, codes = coded(labels)
     if reference is None:
         reference = next((name for name in REFERENCES if name in groups), groups[0])
-    if reference not in groups:
+    if not among(reference, groups):
         raise unknown_name("group for `reference`", reference, groups)
     first = groups.index(reference)
     groups = [reference, *groups[:first], *groups[first + 1 :]]

@@ -10,10 +10,10 @@ from typing import Any, NamedTuple
 import numpy as np
 import xarray as xr
 
-from akpsim.checks import in_range
+from akpsim.checks import generator
 from akpsim.distances import Negative, group_label, made_of, member_coordinates, varied
 from akpsim.karenina.centres import Center, centre_distances, small_sample, space_of
-from akpsim.karenina.design import Design, Options, design_of, estimate
+from akpsim.karenina.design import Design, Options, design_of, estimate, options_of
 from akpsim.karenina.effect import Estimate, Spread, against_reference, columns, contrast, interval, spreads
 from akpsim.karenina.location import group_sums, observed_sums, wd_from_sums
 from akpsim.karenina.pairs import pairs_of
@@ -97,11 +97,10 @@ def disperse(
     With several other groups the effect is the mean of their logs against the reference.  A group of two members has a
     spread but no interval, and the verdict is "inconclusive".
     """
-    in_range(confidence, "confidence", 0.5, 0.9999)
     checked = varied(dist)
-    rng = np.random.default_rng(seed)
+    rng = generator(seed)
     design = design_of(checked, by, reference, blocks, permutations, rng)
-    options = Options(center, negative, confidence, equivalence)
+    options = options_of(center, negative, confidence, equivalence)
     found = disperse_one(checked.values, design, options)
     result = described(found, checked, design, options).assign_attrs(by=group_label(by))
     pairs = pairs_of(checked.values, found.spreads, design, options, permutations, rng)

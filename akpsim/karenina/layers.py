@@ -15,7 +15,7 @@ from akpsim.checks import instance, made_by, one_of
 from akpsim.distances import Negative, gram, group_label, made_of, varied
 from akpsim.errors import InvalidData
 from akpsim.karenina.centres import Center
-from akpsim.karenina.design import Options, design_of
+from akpsim.karenina.design import Options, design_of, options_of
 from akpsim.karenina.disperse import Dispersed, disperse_one
 from akpsim.karenina.verdict import EQUIVALENCE, verdict
 from akpsim.parallel import side_by_side
@@ -64,7 +64,7 @@ def disperse_layers(
     matrices = _matrices(distances)
     first = next(iter(matrices.values()))
     design = design_of(first, by, reference, blocks, permutations, seed)
-    options = Options(center, negative, confidence, equivalence)
+    options = options_of(center, negative, confidence, equivalence)
     rows: list[dict[str, Any]] = []
     nulls = []
     values = {**{name: matrix.values for name, matrix in matrices.items()}, "all layers": summed(matrices)}

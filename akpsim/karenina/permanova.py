@@ -79,6 +79,8 @@ def f_from_sums(sums: np.ndarray, sizes: np.ndarray) -> np.ndarray:
 def _terms(dist: Any, by: str | Mapping[str, Any], blocks: Any, permutations: int, seed: Seed) -> xr.Dataset:
     checked = varied(dist)
     n = checked.sizes["member"]
+    if not by:
+        raise InvalidData("`by` needs one term at least, got none")
     names, bases = _bases(_columns(checked, by), n)
     freedom = np.array([basis.shape[1] for basis in bases])
     residual = n - 1 - freedom.sum()

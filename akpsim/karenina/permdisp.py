@@ -15,7 +15,7 @@ from typing import Any, Literal
 import numpy as np
 import xarray as xr
 
-from akpsim.checks import one_of
+from akpsim.checks import instance, one_of
 from akpsim.distances import Negative, at_least_two, group_label, groups_of, member_coordinates, varied
 from akpsim.errors import InvalidData
 from akpsim.karenina.centres import (
@@ -91,6 +91,7 @@ def permdisp(
     """
     one_of(center, "center", CENTERS)
     one_of(scheme, "scheme", ("centred", "vegan"))
+    instance(bias_adjust, "bias_adjust", bool | None, "True, False or None")
     checked = varied(dist)
     labels = groups_of(checked, by)
     groups, codes = coded(labels)

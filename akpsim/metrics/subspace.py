@@ -10,6 +10,7 @@ import math
 
 from array_api_compat import array_namespace
 
+from akpsim.checks import generator
 from akpsim.errors import UndefinedMetric
 from akpsim.metrics.cka import SAME
 from akpsim.metrics.metric import Array, Invariances, Metric, Parameter, centred, each_pair, precise, scaled
@@ -248,7 +249,7 @@ def held_out(y: Array, x: Array, *, penalty: float, folds: int, seed: int) -> fl
     n = x.shape[0]
     if n < 2 * folds:
         raise UndefinedMetric(f"ridge_cv is undefined: {folds} folds need at least {2 * folds} samples, got {n}")
-    order = np.random.default_rng(seed).permutation(n)
+    order = generator(seed).permutation(n)
     rest = total = 0.0
     for fold in np.array_split(order, folds):
         test = xp.asarray(np.sort(fold), device=x.device)

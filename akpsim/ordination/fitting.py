@@ -12,7 +12,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from akpsim.checks import made_by, numbers_of
+from akpsim.checks import at_least, listed, made_by, numbers_of
 from akpsim.distances import groups_of
 from akpsim.errors import InvalidData
 from akpsim.permutations import Seed, p_value, rearrangements
@@ -51,6 +51,9 @@ def envfit(
         Along ``variable``: ``R2``, ``p`` and, for numbers, ``direction`` (variable, axis) of unit length.
     """
     made_by(ordination, "ordination", "ordinate", "position")
+    at_least(axes, "axes", 1)
+    if not listed(variables, "variables", "names of coordinates of members"):
+        raise InvalidData("`variables` needs one name at least, got none")
     position = ordination.position.values[:, :axes]
     centred = position - position.mean(axis=0)
     inside = None if blocks is None else groups_of(ordination.position, blocks, name="blocks")
@@ -146,6 +149,8 @@ def procrustes(
 
 
 def _positions(given: Any, axes: int | None) -> np.ndarray:
+    if axes is not None:
+        at_least(axes, "axes", 1)
     if isinstance(given, xr.Dataset):
         given = made_by(given, "one of the two", "ordinate", "position").position
     values = numbers_of(given, "one of the two")

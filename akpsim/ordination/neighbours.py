@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
+from akpsim.checks import generator
 from akpsim.distances import distance_matrix, starting_position
 from akpsim.errors import InvalidData
 from akpsim.ordination.ordination import ordination_result
@@ -62,7 +63,7 @@ def _umap(
     n = checked.sizes["member"]
     if n < 5:
         raise InvalidData(f"five members at least are needed for a map of neighbours, got {n}")
-    state = int(np.random.default_rng(seed).integers(2**31 - 1))
+    state = int(generator(seed).integers(2**31 - 1))
     near = min(neighbours, n - 1)
     with warnings.catch_warnings():
         # The library warns of what we ask for: one thread for a fixed seed, distances given, few points.
@@ -112,7 +113,7 @@ def tsne(
     used = min(perplexity, (n - 1) / 3)
     start = starting_position(checked.values, 2)
     start = start / max(float(start[:, 0].std()), 1e-300) * 1e-4
-    state = int(np.random.default_rng(seed).integers(2**31 - 1))
+    state = int(generator(seed).integers(2**31 - 1))
     model = TSNE(metric="precomputed", init=start, perplexity=used, random_state=state)
     return ordination_result(
         np.asarray(model.fit_transform(checked.values), dtype=np.float64),

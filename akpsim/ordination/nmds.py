@@ -13,7 +13,7 @@ import xarray as xr
 from scipy.spatial.distance import pdist, squareform
 from sklearn.isotonic import isotonic_regression
 
-from akpsim.checks import at_least
+from akpsim.checks import at_least, generator
 from akpsim.distances import distance_matrix, starting_position
 from akpsim.errors import AkpsimWarning, InvalidData
 from akpsim.ordination.ordination import ordination_result
@@ -62,7 +62,7 @@ def nmds(
     n = len(values)
     if n < axes + 2 or not values.any():
         raise InvalidData(f"{axes + 2} members at least, not all at one point, are needed for {axes} axes, got {n}")
-    rng = np.random.default_rng(seed)
+    rng = generator(seed)
     begun = [starting_position(values, axes), *rng.normal(size=(starts - 1, n, axes))]
     found = [_descend(values, start) for start in begun]
     stress = np.array([value for _, value in found])

@@ -11,7 +11,7 @@ import numpy as np
 import xarray as xr
 from scipy.spatial.distance import pdist, squareform
 
-from akpsim.checks import numbers_of
+from akpsim.checks import at_least, numbers_of
 from akpsim.errors import InvalidData
 from akpsim.ordination.ordination import ordination_result
 
@@ -40,6 +40,8 @@ def pca(table: Any, *, by: str | Sequence[Any] | None = None, axes: int | None =
     InvalidData
         If it is given distances or similarities.
     """
+    if axes is not None:
+        at_least(axes, "axes", 1)
     named, values = _table(table)
     mean = values.mean(axis=0)
     left, size, right = np.linalg.svd(values - mean, full_matrices=False)

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
+from akpsim.checks import at_least
 from akpsim.distances import Negative, distance_matrix, gram, principal_coordinates
 from akpsim.errors import InvalidData
 from akpsim.ordination.ordination import ordination_result
@@ -44,6 +45,8 @@ def pcoa(
     Gower (1966), "Some distance properties of latent root and vector methods used in multivariate analysis",
     Biometrika 53.
     """
+    if axes is not None:
+        at_least(axes, "axes", 1)
     checked = distance_matrix(dist)
     values = checked.values
     found = principal_coordinates(values, negative=negative)

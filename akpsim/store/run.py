@@ -19,7 +19,7 @@ import netCDF4
 import numpy as np
 import xarray as xr
 
-from akpsim.checks import as_path
+from akpsim.checks import among, as_path
 from akpsim.errors import StoreError, unknown_name
 from akpsim.seal import state_of
 from akpsim.store.results import cannot_open
@@ -208,7 +208,7 @@ class Run:
         if layer is None:
             hidden = [name for name in self.layers if re.fullmatch(r"dense_\d+", name)]
             return (hidden or self.layers)[-1]
-        if layer not in self.layers:
+        if not among(layer, self.layers):
             raise unknown_name(f"layer of {self.path}", layer, self.layers)
         return layer
 
