@@ -42,13 +42,13 @@ def test_a_frozen_study_cannot_be_changed():
     [
         ({"trainng": {}}, "unknown key `trainng` 'trainng': did you mean 'training'?"),
         ({"training": {"epoch": 3}}, "did you mean 'epochs'?"),
-        ({"families": [{"name": "a", "sress": "mild"}]}, "`families.0.sress` 'sress': did you mean 'stress'?"),
+        ({"families": [{"name": "a", "sress": "mild"}]}, "`families.a.sress` 'sress': did you mean 'stress'?"),
         ({"families": [{"name": "a", "stress": "x"}]}, "'none', 'mild' or 'severe', got 'x'"),
         ({"families": [{"name": "a"}, {"name": "a"}]}, "two families are named 'a'"),
         ({"families": [{"name": "../a"}]}, "`families.0.name`"),
         ({"data": {"split": {"train": 0.2}}}, "sum to 1, got a sum of 0.7"),
         ({"training": {"epochs": 0}}, "`training.epochs`: Input should be greater than or equal to 1, got 0"),
-        ({"families": [{"name": "a", "perturbations": [{"at": [1]}]}]}, "`families.0.perturbations.0.name`"),
+        ({"families": [{"name": "a", "perturbations": [{"at": [1]}]}]}, "`families.a.perturbations.0.name`"),
         (
             {"families": [{"name": "a", "perturbations": [{"name": "p", "at": [1], "every": 2}]}]},
             "give either `at` or `every`",

@@ -1,6 +1,7 @@
 """Read a study from a TOML file, a preset or a dictionary, and say in one sentence what is wrong with it."""
 
 import json
+import re
 import tomllib
 from importlib.resources import files
 from pathlib import Path
@@ -57,7 +58,7 @@ def load_study(source: Path | str | dict[str, Any] = "digits", **overrides: Any)
     try:
         return Study.model_validate(content)
     except ValidationError as error:
-        raise InvalidStudy(f"{label}: {_first_fault(error)}") from None
+        raise InvalidStudy(f"{label}: {_first_fault(error, content)}") from None
 
 
 def _content_of(source: Path | str | dict[str, Any]) -> tuple[str, dict[str, Any]]:
@@ -80,10 +81,10 @@ def _content_of(source: Path | str | dict[str, Any]) -> tuple[str, dict[str, Any
         raise StoreError(f"cannot read {path}: {error.strerror}") from None
 
 
-def _first_fault(error: ValidationError) -> str:
+def _first_fault(error: ValidationError, content: dict[str, Any]) -> str:
     """Say the first fault in one sentence: where, what is allowed, what came."""
     fault = error.errors()[0]
-    where = ".".join(str(part) for part in fault["loc"])
+    where = _place(fault["loc"], content)
     if fault["type"] == "extra_forbidden":
         table: Any = Study
         for part in fault["loc"][:-1]:
@@ -93,6 +94,21 @@ def _first_fault(error: ValidationError) -> str:
     came = f", got {fault['input']!r}" if fault["type"] not in ("missing", "value_error") else ""
     message = fault["msg"].removeprefix("Value error, ")
     return f"`{where}`: {message}{came}" if where else message
+
+
+def _place(loc: tuple[int | str, ...], content: dict[str, Any]) -> str:
+    """Return the key that is at fault as it stands in the file, entries of lists by their names."""
+    parts: list[str] = []
+    value: Any = content
+    for part in loc:
+        inside = value[part] if isinstance(value, list) and isinstance(part, int) and part < len(value) else None
+        if isinstance(inside, dict) and re.fullmatch(r"[\w-]+", str(inside.get("name", ""))):
+            parts.append(inside["name"])
+        elif part not in ("schedule", "number", "points"):  # words of the model, not of the file
+            parts.append(str(part))
+        found = isinstance(value, dict) and part in value
+        value = value[part] if found else value if inside is None else inside
+    return ".".join(parts)
 
 
 def _section(table: type[BaseModel], key: str) -> type[BaseModel]:

@@ -25,11 +25,17 @@ class Schedule(Section):
     """
 
     at: Annotated[tuple[Count, ...], Field(min_length=1)] | None = None
+    """All epochs at which it acts; without `every`, `start` and `stop`."""
     every: Count | None = None
+    """The multiples of this from `start` to `stop`."""
     start: Count = 1
+    """First epoch at which it may act."""
     stop: Count | None = None
+    """Last; by default that of the training."""
     strength: Strength = 1.0
+    """A number, or points `[[epoch, strength], ...]` with straight lines between them."""
     probability: Annotated[float, Field(gt=0, le=1)] = 1.0
+    """Of each epoch, drawn for each member."""
 
     @model_validator(mode="after")
     def _one_way_of_saying_when(self) -> "Schedule":
@@ -85,9 +91,13 @@ class PerturbationSpec(Section):
     """A perturbation by name, its schedule and the options of its own."""
 
     name: str
+    """A name of `akpsim list perturbations`."""
     optimizer_state: Literal["keep", "reset"] = "keep"
+    """Whether the optimizer starts afresh at its events."""
     schedule: Schedule = Schedule()
+    """Its keys stand beside the name."""
     options: dict[str, Any] = Field(default_factory=dict)
+    """The perturbation's own, likewise."""
 
     @model_validator(mode="before")
     @classmethod

@@ -10,6 +10,8 @@ Members = Annotated[int, Field(ge=1, le=10_000)]
 
 
 class Section(BaseModel):
-    """A frozen table of a study file; keys it does not know are refused."""
+    """A frozen table of a study file; keys it does not know are refused, and what stands below each describes it."""
 
-    model_config = ConfigDict(frozen=True, extra="forbid", strict=False, allow_inf_nan=False)
+    model_config = ConfigDict(
+        frozen=True, extra="forbid", strict=False, allow_inf_nan=False, use_attribute_docstrings=True
+    )

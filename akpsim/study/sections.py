@@ -2,11 +2,12 @@
 
 import hashlib
 import json
+import re
 from collections.abc import Iterator
 from typing import Annotated, Any, Literal
 
 import tomli_w
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Field, model_validator
 
 from akpsim.errors import InvalidStudy
 from akpsim.study.schedule import PerturbationSpec
@@ -24,9 +25,13 @@ class Split(Section):
     """
 
     train: Fraction = 0.5
+    """Share that networks learn from."""
     validation: Fraction = 0.1
+    """Share whose loss and accuracy are followed at each epoch."""
     probe: Fraction = 0.2
+    """Share whose representations are compared."""
     test: Fraction = 0.2
+    """Share on which accuracy is measured."""
 
     @model_validator(mode="after")
     def _sums_to_one(self) -> "Split":
@@ -44,12 +49,19 @@ class Data(Section):
     """
 
     name: str = "digits"
+    """A name of `akpsim list datasets`."""
     path: str | None = None
+    """The folder, list or file, for data sets that have one."""
     image_size: Annotated[int, Field(ge=8)] | None = None
+    """Pixels a side to which images are scaled."""
     class_map: dict[str, str] | None = None
+    """New names of classes; two with the same are joined, one renamed to "" is left out."""
     options: dict[str, Any] = Field(default_factory=dict)
+    """Of the data set itself, such as the difficulty of the synthetic wings."""
     split: Split = Split()
+    """See `[data.split]`."""
     seed: int = 0
+    """Deals images to the split."""
 
 
 class Network(Section):
@@ -60,11 +72,17 @@ class Network(Section):
     """
 
     backbone: str = "none"
+    """`none` (the pixels), `small_cnn`, or a torchvision classification network."""
     weights: str = "imagenet"
+    """Of the backbone: `imagenet`, `random`, or the path of a file."""
     frozen: bool = True
+    """Whether the backbone stays as it is; its features are then computed once."""
     input_size: Annotated[int, Field(ge=1)] | None = None
+    """Pixels a side for the backbone; by default what it was made for."""
     dense: Annotated[tuple[Count, ...], Field(min_length=1)] = (64, 32)
+    """Widths of the hidden layers `dense_1`, `dense_2`, ...; `logits` comes after them."""
     activation: str = "relu"
+    """Of the hidden layers: `relu`, `tanh`, `softplus`, ..."""
 
 
 class Training(Section):
@@ -78,15 +96,25 @@ class Training(Section):
     """
 
     epochs: Count = 20
+    """Of a member."""
     batch_size: Count = 32
+    """Images an update; the last of an epoch may have fewer."""
     loss: str = "cross_entropy"
+    """`cross_entropy`, `kl_divergence`, `poisson`, `mean_squared_error`, `focal` or `label_smoothing`."""
     class_weights: Literal["none", "balanced"] | dict[str, Annotated[float, Field(ge=0)]] = "none"
+    """Factors of the loss by class; "balanced" or a table."""
     optimizer: str = "rmsprop"
+    """`rmsprop`, `sgd`, `momentum`, `adam`, `adamw` or `adagrad`."""
     flavour: Literal["keras", "keras-legacy", "torch"] = "keras"
+    """Whose arithmetic and defaults the optimizer has."""
     learning_rate: Annotated[float, Field(gt=0)] | None = None
+    """By default the optimizer's own in its flavour."""
     initializer: str = "glorot_uniform"
+    """Of the kernels that `initializer_layers` names."""
     initializer_layers: Annotated[tuple[str, ...], Field(min_length=1)] = ("dense_*",)
+    """Names or patterns of hidden layers; others start from glorot_uniform."""
     checkpoint_every: Annotated[int, Field(ge=0)] | None = None
+    """Epochs between checkpoints, 0 for none; by default one a minute."""
 
 
 class Family(Section):
@@ -97,22 +125,40 @@ class Family(Section):
     """
 
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.]*$", max_length=60)]
+    """Stands in the names of its members, `NAME-SEED`."""
     group: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$", max_length=60)] | None = None
+    """Families of one group share a figure."""
     stress: Stress = "none"
+    """Your word for how much is done to it; a coordinate of every result."""
     dose: Annotated[float, Field(ge=0)] | None = None
+    """Your number for it; by default what its first perturbation says of itself."""
     members: Members | None = None
+    """Networks; by default those of the study."""
     epochs: Count | None = None
+    """By default those of `[training]`."""
     loss: str | None = None
+    """Likewise."""
     optimizer: str | None = None
+    """Likewise."""
     learning_rate: Annotated[float, Field(gt=0)] | None = None
+    """Likewise."""
     initializer: str | Annotated[tuple[str, ...], Field(min_length=1)] | None = None
+    """Likewise; a list is taken in turn by its members."""
     vary: tuple[Stream, ...] = ("weights", "batches", "perturbation")
+    """What differs between members by their seed; the rest follows the study's."""
     perturbations: tuple[PerturbationSpec, ...] = ()
+    """What is done to its members, see `[[families.perturbations]]`."""
 
     @property
     def perturbation(self) -> str:
         """What is done to its members, in one word: the names joined by ``+``, or ``none``."""
         return "+".join(spec.name for spec in self.perturbations) or "none"
+
+
+def _known_pool(pool: str) -> str:
+    if not re.fullmatch(r"avg|max|none|points:[1-9]\d*", pool):
+        raise ValueError(f"must be avg, max, none or points:K, such as points:5, got {pool!r}")
+    return pool
 
 
 class Capture(Section):
@@ -128,13 +174,21 @@ class Capture(Section):
     """
 
     layers: Annotated[tuple[str, ...], Field(min_length=1)] = ("dense_*", "logits")
+    """Names or patterns; `akpsim` lists them in the error where none fits."""
     epochs: tuple[int, ...] = (0, -1)
+    """Whole epochs; 0 is the untrained network, -1 the last epoch."""
     every: Count | None = None
+    """And the multiples of this."""
     around_swaps: bool = False
-    pool: Annotated[str, Field(pattern=r"^(avg|max|none|points:[1-9]\d*)$")] = "avg"
+    """And around each event: before the batches of epoch 3 these are 2 and the half epoch 2.5, after the event."""
+    pool: Annotated[str, AfterValidator(_known_pool)] = "avg"
+    """What is done to maps: `avg`, `max`, `none`, or `points:K`, the same K places of every image."""
     populations: Annotated[int, Field(ge=0)] = 120
+    """Points of the trajectories of neuron populations; 0 for none."""
     weights: bool = False
+    """Keep the weights at these epochs, too."""
     compression: Literal["lossless", "none", "zstd", "rounded"] = "lossless"
+    """How representations are stored."""
 
     def epochs_of(self, total: int) -> tuple[int, ...]:
         """Return the captured epochs of a training of `total` epochs, in order.
@@ -173,23 +227,36 @@ class Happiness(Section):
     """
 
     rule: Literal["margin", "median", "continuous"] = "margin"
+    """What makes a member happy."""
     margin: Fraction = 0.1
+    """For `margin`: accuracy above the majority baseline."""
     block: str | None = None
+    """For `median`: the coordinate within which it is taken."""
     collapsed: Fraction = 0.95
+    """Share of test images in one class from which a member is flagged."""
 
 
 class Study(Section):
     """The whole design; what is stored with a run is this, with the defaults written out."""
 
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$", max_length=60)] = "study"
+    """Of the run folder, `runs/NAME`."""
     seed: Annotated[int, Field(ge=0)] = 0
+    """Of the first member of each family; the next has one more."""
     members: Members = 6
+    """Networks a family."""
     data: Data = Data()
+    """See `[data]`."""
     network: Network = Network()
+    """See `[network]`."""
     training: Training = Training()
+    """See `[training]`."""
     capture: Capture = Capture()
+    """See `[capture]`."""
     happiness: Happiness = Happiness()
+    """See `[happiness]`."""
     families: Annotated[tuple[Family, ...], Field(min_length=1)] = (Family(name="baseline"),)
+    """See `[[families]]`."""
 
     @model_validator(mode="after")
     def _names_differ(self) -> "Study":
