@@ -59,6 +59,8 @@ from .ordination import pcoa as pcoa
 from .ordination import place as place
 from .ordination import procrustes as procrustes
 from .ordination import with_effect as with_effect
+from .own_distances import read_distances as read_distances
+from .own_distances import read_groups as read_groups
 from .store import Run as Run
 from .store import open_result as open_result
 from .store import open_run as open_run

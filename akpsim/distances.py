@@ -129,7 +129,7 @@ def groups_of(dist: xr.DataArray, by: str | Sequence[Any] | Any, *, name: str = 
     each = np.asarray(by, dtype=object)
     if each.shape != (dist.sizes["member"],):
         raise InvalidData(f"`{name}` needs one label a member: {dist.sizes['member']}, got {each.size}")
-    missing = int(pd.isna(each).sum())
+    missing = int((pd.isna(each) | (each == "")).sum())
     if missing:
         raise InvalidData(f"`{name}` has {missing} missing labels")
     labels = np.asarray(each.tolist())

@@ -10,7 +10,7 @@ import akpsim
 from akpsim.errors import AkpsimError
 
 from .arguments import Epoch, Json, Layer, Out
-from .matrices import Matrix, Metric, Seed, default_path, distances_of, plain
+from .matrices import Groups, Matrix, Metric, Seed, default_path, distances_of, plain
 
 
 def calibrate(
@@ -20,6 +20,7 @@ def calibrate(
     by: Annotated[
         str | None, typer.Option(help="Coordinate of groups to centre first; `none` for one group.")
     ] = "family",
+    groups: Groups = None,
     metric: Metric = "cka",
     layer: Layer = None,
     epoch: Epoch = -1,
@@ -41,7 +42,7 @@ def calibrate(
         first, second = map(int, n.split(","))
     except ValueError:
         raise AkpsimError(f"`--n` takes two whole numbers such as 5,5, got {n!r}") from None
-    distances, run = distances_of(sources, metric=metric, layer=layer, epoch=epoch)
+    distances, run = distances_of(sources, metric=metric, layer=layer, epoch=epoch, groups=groups)
     found = akpsim.calibrate(
         distances,
         None if by == "none" else by,
@@ -52,7 +53,8 @@ def calibrate(
         seed=seed,
         progress=not as_json,
     )
-    path: Path = akpsim.save(found, out or default_path(run, f"calibration-{first}-{second}", distances))
+    usual = default_path(run, f"calibration-{first}-{second}", distances, by, sources=sources, epoch=epoch)
+    path: Path = akpsim.save(found, out or usual)
     if as_json:
         typer.echo(json.dumps({"path": str(path), **plain(found)}))
         return

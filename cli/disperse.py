@@ -14,6 +14,7 @@ from .arguments import Epoch, Json, Out, run_of
 from .matrices import (
     Blocks,
     By,
+    Groups,
     Matrix,
     Metric,
     Permutations,
@@ -43,6 +44,9 @@ def disperse(
         str | None, typer.Option(help="Group that others are compared with.", show_default="happy, none or baseline")
     ] = None,
     blocks: Blocks = None,
+    groups: Groups = None,
+    center: Annotated[str, typer.Option(help="Centre of a group: centroid or median.")] = "centroid",
+    negative: Annotated[str, typer.Option(help="Negative eigenvalues: signed, lingoes, cailliez or raise.")] = "signed",
     permutations: Permutations = 999,
     seed: Seed = 0,
     out: Out = None,
@@ -62,19 +66,34 @@ def disperse(
         akpsim disperse runs/digits --by family --layer all
 
         akpsim disperse similarity.nc --by family --reference baseline --blocks seed --json
+
+        akpsim disperse distances.csv --groups labels.csv --by habitat
     """
-    options: dict[str, Any] = {"blocks": blocks, "permutations": permutations, "seed": seed}
+    options: dict[str, Any] = {
+        "blocks": blocks,
+        "center": center,
+        "negative": negative,
+        "permutations": permutations,
+        "seed": seed,
+    }
+    if layer == "all" and by == "happiness":
+        raise AkpsimError("`--by happiness` takes one layer at a time, got `--layer all`")
     if by == "happiness":
         found, path, lines = _of_happiness(sources, metric, layer, epoch, options)
     elif layer == "all":
         distances, run = distances_of_layers(sources, metric=metric, epoch=epoch)
         found = akpsim.disperse_layers(distances, by, reference=reference, progress=not as_json, **options)
-        path, lines = Path(run.path) / "analysis" / f"dispersion-layers-{by}.nc", _layers(found)
-        lines += pooled(next(iter(distances.values())), by)
+        first = next(iter(distances.values()))
+        path = default_path(
+            run, "dispersion-layers", first.drop_vars("layer", errors="ignore"), by, blocks, epoch=epoch
+        )
+        lines = [*_layers(found), *pooled(first, by)]
     else:
-        distances, run = distances_of(sources, metric=metric, layer=layer, epoch=epoch)
+        distances, run = distances_of(sources, metric=metric, layer=layer, epoch=epoch, groups=groups)
         found = akpsim.disperse(distances, by, reference=reference, **options)
-        path, lines = default_path(run, "dispersion", distances, by), [*_groups(found), *pooled(distances, by)]
+        path = default_path(run, "dispersion", distances, by, blocks, sources=sources, epoch=epoch)
+        lines = [*_groups(found), *pooled(distances, by)]
+    lines += [f"blocks: {blocks}"] if blocks else []
     path = akpsim.save(found, out or path)
     lines = [about(found, sources), *lines, str(path)]
     typer.echo(json.dumps({"path": str(path), **plain(found)}) if as_json else "\n".join(lines))
@@ -92,10 +111,10 @@ def _of_happiness(
     raw = without_undefined(akpsim.as_distance(akpsim.compare(representations, metric=metric)))
     rule = f"happy: {happy.attrs['rule']}; collapsed members: {happy.attrs['collapsed_members']}"
     if "happiness" not in happy:
-        found = akpsim.disperse_on(raw, "accuracy", **options)
+        found = akpsim.disperse_on(raw, "accuracy", **{key: options[key] for key in ("blocks", "permutations", "seed")})
         slope = _effect(*(float(found[name]) for name in ("slope", "slope_lower", "slope_upper")))
         said = f"log distance to the others, per unit of accuracy: {slope}, {found.attrs['tests']}"
-        return found, default_path(run, "dispersion", raw, "accuracy"), [rule, said]
+        return found, default_path(run, "dispersion", raw, "accuracy", options["blocks"], epoch=epoch), [rule, said]
     rest = akpsim.without_readout(representations, run.representations(layer="logits", epoch=epoch))
     projected = without_undefined(akpsim.as_distance(akpsim.compare(rest, metric=metric)))
     both = [name for name in raw["member"].values if name in set(projected["member"].values)]
@@ -113,7 +132,7 @@ def _of_happiness(
         lines.append(
             f"without the readout no ratio can exceed {most:.2f}: {metric} of nothing shared is a distance of 1.41"
         )
-    return found, default_path(run, "dispersion", raw, "happiness"), lines
+    return found, default_path(run, "dispersion", raw, "happiness", options["blocks"], epoch=epoch), lines
 
 
 def _both_sides(happy: Any, labels: Any, kept: list[Any], metric: str) -> None:

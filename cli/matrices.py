@@ -14,8 +14,9 @@ from .arguments import representations_of, run_of
 Matrix = Annotated[
     list[Path] | None,
     typer.Argument(
-        metavar="[RUN | MATRIX.nc | FILES...]",
-        help="A run folder, a matrix saved by `akpsim compare`, or feature files. By default the newest run in ./runs.",
+        metavar="[RUN | MATRIX | FILES...]",
+        help="A run folder, a matrix saved by `akpsim compare`, your own distances (square .npy, .csv or .nc), or "
+        "feature files. By default the newest run in ./runs.",
         show_default=False,
     ),
 ]
@@ -26,16 +27,29 @@ Blocks = Annotated[
     typer.Option(help="Coordinate inside which labels are permuted: seed, optimizer ...", show_default=False),
 ]
 Permutations = Annotated[int, typer.Option(help="Random relabelings; all of them if at most 20,000 exist.")]
+Groups = Annotated[
+    Path | None,
+    typer.Option(help="A .csv with the columns member and one a grouping, for `--by`.", show_default=False),
+]
 Seed = Annotated[int, typer.Option(help="Seed of the permutations.")]
 
 
-def distances_of(sources: list[Path] | None, *, metric: str, layer: str | None, epoch: float) -> tuple[Any, Any]:
+def distances_of(
+    sources: list[Path] | None, *, metric: str, layer: str | None, epoch: float, groups: Path | None = None
+) -> tuple[Any, Any]:
     """Return distances between members without undefined ones, and the run they come from or None."""
+    run = None
     saved = saved_matrix(sources)
-    if saved is not None:
-        return without_undefined(akpsim.as_distance(saved)), None
-    representations = representations_of(sources, layer=layer, epoch=epoch)
-    return without_undefined(akpsim.as_distance(akpsim.compare(representations, metric=metric))), run_of(sources)
+    found = akpsim.as_distance(saved) if saved is not None else own_distances(sources)
+    if found is None:
+        representations, run = representations_of(sources, layer=layer, epoch=epoch), run_of(sources)
+        found = akpsim.as_distance(akpsim.compare(representations, metric=metric))
+    return without_undefined(found if groups is None else akpsim.read_groups(found, groups)), run
+
+
+def own_distances(sources: list[Path] | None) -> Any:
+    """Return the user's own distances, if that is what was named."""
+    return akpsim.read_distances(sources[0]) if sources is not None and len(sources) == 1 else None
 
 
 def distances_of_layers(sources: list[Path] | None, *, metric: str, epoch: float) -> tuple[dict[str, Any], Any]:
@@ -115,11 +129,25 @@ def pooled(members: Any, by: str) -> list[str]:
     ]
 
 
-def default_path(run: Any, kind: str, distances: Any, by: str | None = None) -> Path:
-    """Return where a result goes that nobody named a place for: in the run's analysis, else here."""
-    layer = distances.coords["layer"].values if "layer" in distances.coords and not distances["layer"].dims else None
-    name = "-".join(str(part).replace("/", "_") for part in (kind, by, layer) if part is not None)
-    return Path(f"{kind}.nc") if run is None else Path(run.path) / "analysis" / f"{name}.nc"
+def default_path(
+    run: Any, kind: str, distances: Any, *more: str | None, sources: list[Path] | None = None, epoch: float = -1
+) -> Path:
+    """Return where a result goes that nobody named a place for: in the run's analysis, else here.
+
+    The name says what tells one result from another: input, groups, blocks, layer, and epoch and metric if not usual.
+    """
+    scalar = {name: distances[name].item() for name in ("layer", "epoch") if name in distances.coords}
+    metric = distances.attrs.get("metric", "cka")
+    parts = [
+        kind,
+        sources[0].stem if run is None and sources and len(sources) == 1 else None,
+        *more,
+        scalar.get("layer"),
+        f"epoch{scalar.get('epoch', epoch):g}" if epoch != -1 else None,
+        None if metric == "cka" else metric,
+    ]
+    name = "-".join(str(part).replace("/", "_") for part in parts if part is not None)
+    return Path() / f"{name}.nc" if run is None else Path(run.path) / "analysis" / f"{name}.nc"
 
 
 def plain(result: Any) -> dict[str, Any]:

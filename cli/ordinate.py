@@ -10,7 +10,19 @@ import akpsim
 from akpsim.errors import AkpsimError
 
 from .arguments import Epoch, Json, Layer, Out, representations_of, run_of
-from .matrices import Matrix, Metric, Seed, about, default_path, distances_of, plain, saved_matrix, stacked
+from .matrices import (
+    Groups,
+    Matrix,
+    Metric,
+    Seed,
+    about,
+    default_path,
+    distances_of,
+    own_distances,
+    plain,
+    saved_matrix,
+    stacked,
+)
 
 TABLE_AXES = 10
 """Axes kept of a map that starts from representations; each has a loading for every neuron and sample."""
@@ -23,6 +35,7 @@ def ordinate(
     layer: Layer = None,
     epoch: Epoch = -1,
     by: Annotated[str | None, typer.Option(help="Coordinate that groups the members.", show_default="stress")] = None,
+    groups: Groups = None,
     panels: Annotated[
         bool, typer.Option("--panels", help="One map for each group of families of the study, with the tested effect.")
     ] = False,
@@ -46,25 +59,30 @@ def ordinate(
         found, path = _panels(sources, method, metric, layer, epoch, by or "stress", seed)
         lines = [f"{title}: {said}\n  {tests}" for title, said, tests in _said(found)]
     else:
-        table, run = _start(sources, method, metric, layer, epoch)
+        table, run = _start(sources, method, metric, layer, epoch, groups)
         found = akpsim.ordinate(table, method, by=by, **_options(method, seed))
-        path = default_path(run, f"ordination-{method}", table, found.attrs.get("by"))
+        path = default_path(run, f"ordination-{method}", table, found.attrs.get("by"), sources=sources, epoch=epoch)
         lines = _text(found, method, layer)
     path = akpsim.save(found, out or path)
     lines = [about(found, sources), *lines, str(path)]
     typer.echo(json.dumps({"path": str(path), **plain(found)}) if as_json else "\n".join(lines))
 
 
-def _start(sources: list[Path] | None, method: str, metric: str, layer: str | None, epoch: float) -> tuple[Any, Any]:
+def _start(
+    sources: list[Path] | None, method: str, metric: str, layer: str | None, epoch: float, groups: Path | None = None
+) -> tuple[Any, Any]:
     """Return what a method starts from, distances or representations, and the run it is of."""
     if akpsim.ORDINATIONS[method].takes == "distances":
-        return distances_of(sources, metric=metric, layer=layer, epoch=epoch)
-    if saved_matrix(sources) is not None:
+        return distances_of(sources, metric=metric, layer=layer, epoch=epoch, groups=groups)
+    matrix = saved_matrix(sources)
+    matrix = own_distances(sources) if matrix is None else matrix
+    if matrix is not None:
         raise AkpsimError(
-            f"{method} starts from representations, but {about(saved_matrix(sources), sources)} is a matrix between "
+            f"{method} starts from representations, but {about(matrix, sources)} is a matrix between "
             "members; name a run or feature files, or use pcoa"
         )
-    return stacked(representations_of(sources, layer=layer, epoch=epoch)), run_of(sources)
+    table = stacked(representations_of(sources, layer=layer, epoch=epoch))
+    return table if groups is None else akpsim.read_groups(table, groups), run_of(sources)
 
 
 def _options(method: str, seed: int) -> dict[str, Any]:
@@ -112,7 +130,7 @@ def _panels(
         inside = {way: own["member"].values for way in table.dims if way in own.dims}
         shown = akpsim.ordinate(table.sel(inside), method, by=by, **_options(method, seed))
         maps[title] = akpsim.with_effect(shown, akpsim.disperse(own, by, seed=seed))
-    return akpsim.panels(maps), default_path(run, f"ordination-panels-{method}", distances, by)
+    return akpsim.panels(maps), default_path(run, f"ordination-panels-{method}", distances, by, epoch=epoch)
 
 
 def _said(found: Any) -> Any:

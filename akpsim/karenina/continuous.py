@@ -81,7 +81,12 @@ def disperse_on(
             "value": ("member", value),
         },
         coords=member_coordinates(checked),
-        attrs=provenance(on=group_label(on), confidence=confidence)
+        attrs=provenance(
+            on=group_label(on),
+            confidence=confidence,
+            blocks=None if blocks is None else group_label(blocks),
+            seed=seed if isinstance(seed, int) else None,
+        )
         | made_of(checked)
         | {"result": "dispersion_slope", "tests": f"p = {p:.3g} ({drawn.words})"}
         | drawn.attrs,

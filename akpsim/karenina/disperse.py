@@ -102,7 +102,13 @@ def disperse(
     design = design_of(checked, by, reference, blocks, permutations, rng)
     options = options_of(center, negative, confidence, equivalence)
     found = disperse_one(checked.values, design, options)
-    result = described(found, checked, design, options).assign_attrs(by=group_label(by))
+    result = described(found, checked, design, options).assign_attrs(
+        provenance(
+            by=group_label(by),
+            blocks=None if blocks is None else group_label(blocks),
+            seed=seed if isinstance(seed, int) else None,
+        )
+    )
     pairs = pairs_of(checked.values, found.spreads, design, options, permutations, rng)
     return result.assign(pairs).set_coords(["first", "second"])
 

@@ -84,7 +84,13 @@ def disperse_layers(
     return xr.Dataset(
         variables | {"p_adjusted": ("layer", adjusted)},
         coords={"layer": list(matrices)},
-        attrs=provenance(**options._asdict(), adjust=adjust, reference=design.groups[0])
+        attrs=provenance(
+            **options._asdict(),
+            adjust=adjust,
+            reference=design.groups[0],
+            blocks=None if blocks is None else group_label(blocks),
+            seed=seed if isinstance(seed, int) else None,
+        )
         | made_of(first)
         | {"result": "dispersion_layers", "by": group_label(by), "others": design.others, "tests": design.drawn.words}
         | design.drawn.attrs,
