@@ -16,7 +16,7 @@ from akpsim.progress import Progress
 
 CROWD = 16
 """So many workers may be asked for on any machine, and four a core of larger ones."""
-WAIT = 60
+WAIT = 10
 """Seconds to wait for a scheduler; its workers may come when a queue lets them."""
 
 
@@ -41,6 +41,7 @@ def connected(workers: int | None, scheduler: str | None, **settings: Any) -> It
     try:
         import cryptography  # noqa: F401  (dask needs it for keys of a cluster's own)
         from distributed import Client
+        from distributed.comm.addressing import get_address_host_port
     except ImportError:
         raise ClusterError(
             "workers need dask.distributed: pip install 'akpsim[cluster]', or leave out --workers and --scheduler"
@@ -48,6 +49,8 @@ def connected(workers: int | None, scheduler: str | None, **settings: Any) -> It
     with contextlib.ExitStack() as stack:
         address = scheduler or stack.enter_context(local_cluster(workers or 1, **settings))
         try:
+            if scheduler is not None:  # of an address that is none, a client ends, if ever, with the process
+                get_address_host_port(scheduler)
             client = stack.enter_context(Client(address, timeout=WAIT, set_as_default=False))
         except (OSError, ValueError, TimeoutError) as error:
             raise ClusterError(f"no scheduler answers at {scheduler}: {error}") from None

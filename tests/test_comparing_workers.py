@@ -1,5 +1,8 @@
 """The same numbers in this process, on one worker, and on two."""
 
+import subprocess
+import sys
+
 import numpy as np
 import pytest
 import xarray as xr
@@ -102,6 +105,18 @@ def test_workers_of_another_version_are_refused(addresses, monkeypatch):
     monkeypatch.setattr("akpsim.cluster.version", lambda: "akpsim 0")
     with pytest.raises(ClusterError, match=r"a worker has akpsim .*, this process has akpsim 0: install the same"):
         akpsim.compare(arrays(), scheduler=addresses[0])
+
+
+@pytest.mark.parametrize("address", ["nowhere", "nowhere://a:1", "tcp://127.0.0.1:x", "tcp://127.0.0.1:9"])
+def test_a_process_ends_where_no_scheduler_answers(tmp_path, address):
+    for name in "ab":
+        np.save(tmp_path / f"{name}.npy", np.random.default_rng(0).normal(size=(9, 3)))
+    program = "import akpsim.cluster, akpsim_cli.main as m; akpsim.cluster.WAIT = 1; m.app()"
+    command = [sys.executable, "-c", program, "compare", "a.npy", "b.npy", "--scheduler", address]
+    ended = subprocess.run(command, cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False)
+    assert ended.returncode == 1
+    assert f"no scheduler answers at {address}: " in ended.stderr
+    assert "Traceback" not in ended.stderr
 
 
 def test_mistakes_about_workers_are_one_sentence(monkeypatch):
