@@ -72,6 +72,10 @@ def compare(
     over: Any = "layer" if layer == "all" else "epoch" if epoch == "all" else None
     _refuse_unused(run, over, layer, epoch, member, pairs)
     arguments = _parameters(param)
+    if run is not None and akpsim.METRICS[name].data == "outputs" and over != "layer":
+        layer = layer or "logits"
+        if layer == "logits" and "logits" in akpsim.METRICS[name].parameters:
+            arguments.setdefault("logits", True)
     options: dict[str, Any] = {
         "metric": name,
         "memory": memory,
@@ -173,12 +177,27 @@ def _parameters(given: list[str] | None) -> dict[str, Any]:
 
 
 def _labels(text: str) -> list[int]:
-    """Return one class a sample from a text file of whole numbers, or from the numbers themselves."""
-    words = Path(text).read_text(encoding="utf-8") if Path(text).is_file() else text
+    """Return one class a sample from a .npy or text file of whole numbers, or from the numbers themselves."""
+    path = Path(text)
     try:
+        if path.suffix == ".npy" and path.is_file():
+            return _whole(path)
+        words = path.read_text(encoding="utf-8") if path.is_file() else text
         return [int(word) for word in re.split(r"[\s,;]+", words.strip())]
-    except ValueError:
-        raise InvalidData(f"`labels` are whole numbers, or a text file of them, one a sample, got {text!r}") from None
+    except (ValueError, OSError):
+        raise InvalidData(
+            f"`labels` are whole numbers, or a .npy or text file of them, one a sample, got {text!r}"
+        ) from None
+
+
+def _whole(path: Path) -> list[int]:
+    """Return the numbers of a .npy file, one dimension of whole ones."""
+    import numpy as np
+
+    found = np.load(path, allow_pickle=False)
+    if found.ndim != 1 or found.dtype.kind not in "iufb" or (found != np.floor(found)).any():
+        raise ValueError
+    return list(found.astype(int).tolist())
 
 
 def _default(run: Any, result: Any, over: str | None, epoch: str) -> Path:

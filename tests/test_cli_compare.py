@@ -23,6 +23,10 @@ def invoke(*arguments):
 @pytest.fixture
 def run(tmp_path):
     """A run of two families of three members, with two layers at two epochs."""
+    return made(tmp_path, {"dense_1": 6, "dense_2": 4})
+
+
+def made(tmp_path, layers):
     families = [{"name": "baseline"}, {"name": "tanh", "stress": "severe", "dose": 1.0}]
     study = load_study({"name": "made", "members": 3, "families": families})
     rng = np.random.default_rng(0)
@@ -32,7 +36,7 @@ def run(tmp_path):
         attrs |= {"seed": member.seed, "optimizer": "sgd", "initializer": "zeros"}
         with atomic(tmp_path / "made" / "members" / f"{member.name}.nc") as path:
             writer = MemberWriter(path, attrs)
-            for layer, neurons in (("dense_1", 6), ("dense_2", 4)):
+            for layer, neurons in layers.items():
                 for epoch in (0, 1):
                     values = rng.normal(size=(20, neurons))
                     writer.activation(layer, epoch, values, epochs=[0, 3], samples=SAMPLES)
@@ -326,3 +330,62 @@ def test_a_table_cut_inside_its_last_number_is_said_to_be_doubtful(files, tmp_pa
     result = invoke(*files[:2], tmp_path / "d.csv", "-o", tmp_path / "out.nc")
     assert result.exit_code == 0
     assert "does not end with a newline" in result.stderr
+
+
+def test_labels_are_read_from_npy_and_text_and_refused_otherwise(tmp_path):
+    rng = np.random.default_rng(0)
+    for name in "ab":
+        np.save(tmp_path / f"{name}.npy", rng.random((6, 3)))
+    labels = tmp_path / "labels.npy"
+    labels_text = tmp_path / "labels.txt"
+    labels_text.write_text("0, 1 2\n0 1 2\n")
+
+    def with_labels(path):
+        given = ["--metric", "accuracy_difference", "--param", f"labels={path}", "-o", tmp_path / "out.nc", "--json"]
+        return invoke(tmp_path / "a.npy", tmp_path / "b.npy", *given)
+
+    np.save(labels, [0, 1, 2, 0, 1, 2])
+    found, expected = with_labels(labels), with_labels(labels_text)
+    assert found.exit_code == 0, found.output
+    assert json.loads(found.stdout)["similarity"] == json.loads(expected.stdout)["similarity"]
+    said = "`labels` are whole numbers, or a .npy or text file of them, one a sample"
+    for wrong in (np.array([[0, 1]]), np.array([0.5, 1]), np.array(["x"])):
+        np.save(labels, wrong)
+        one_sentence(with_labels(labels), said)
+    labels_text.write_bytes(b"\x93NUMPY")
+    one_sentence(with_labels(labels_text), said)
+    one_sentence(with_labels(tmp_path), said)
+
+
+def test_metrics_of_outputs_take_the_logits_of_a_run(run):
+    one_sentence(invoke(run, "--metric", "jsd"), "unknown layer of ")
+    said = "compares outputs (sample, class): take layer 'logits', got 'dense_1'"
+    one_sentence(invoke(run, "--metric", "disagreement", "--layer", "dense_1"), said)
+    one_sentence(invoke(run, "--metric", "jsd", "--layer", "all"), said)
+    one_sentence(invoke(run, "--metric", "jsd", "--layer", "all", "--member", "tanh-1"), said)
+
+
+def test_metrics_of_outputs_find_the_logits_of_a_run(tmp_path):
+    run = made(tmp_path, {"dense_1": 6, "logits": 3})
+    assert invoke(run, "--metric", "jsd").exit_code == 0
+    found = akpsim.open_result(run / "analysis" / "similarity-jsd-logits.nc")
+    assert json.loads(found.attrs["parameters"]) == {"logits": True}
+    expected = akpsim.compare(akpsim.open_run(run).representations("logits"), metric="jsd", logits=True)
+    np.testing.assert_array_equal(found.similarity, expected)
+    assert invoke(run, "--metric", "disagreement", "--epoch", "all").exit_code == 0
+
+
+def test_pairs_of_files_are_one_row_each(files, tmp_path):
+    result = invoke(*files, "--pairs", "-o", tmp_path / "pairs.nc")
+    assert result.exit_code == 0, result.output
+    pairs = akpsim.open_result(tmp_path / "pairs.nc")
+    assert list(zip(pairs.member.values, pairs.partner.values, strict=True)) == [("a", "b"), ("a", "c"), ("b", "c")]
+    arrays = {path.stem: np.load(path) for path in files}
+    np.testing.assert_allclose(pairs.similarity, akpsim.compare(arrays).values[np.triu_indices(3, 1)])
+    import matplotlib as mpl
+
+    mpl.use("agg")
+    from akpsim.plots import PLOTS
+
+    ax = PLOTS[pairs.attrs["result"]].draw(pairs)
+    assert [text.get_text() for text in ax.get_yticklabels()] == ["all pairs"]

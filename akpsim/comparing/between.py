@@ -94,10 +94,7 @@ def at_each(function: Callable[..., xr.Dataset], similarity: Any, over: str, **o
 
 def groups_of(similarity: xr.DataArray | xr.Dataset, by: str) -> tuple[xr.DataArray, np.ndarray]:
     """Return the matrix, and the group of each of its rows under a coordinate's name."""
-    made_by(similarity, "similarity", "compare", "dims", "attrs")
-    if isinstance(similarity, xr.Dataset):
-        made_by(similarity, "similarity", "significance", "similarity")
-        similarity = similarity["similarity"].assign_attrs(similarity.attrs)
+    similarity = matrix_of(similarity)
     axis = str(similarity.dims[0])
     if not among(by, similarity.coords) or similarity[by].dims != (axis,):
         known = [str(name) for name in similarity.coords if similarity[name].dims == (axis,) and name != axis]
@@ -105,6 +102,15 @@ def groups_of(similarity: xr.DataArray | xr.Dataset, by: str) -> tuple[xr.DataAr
             raise unknown_name(f"coordinate of {axis}", by, known)
         raise UnknownName(f"the {axis}s of this matrix have no coordinate {by!r} to group them by")
     return similarity, similarity[by].to_numpy()
+
+
+def matrix_of(similarity: xr.DataArray | xr.Dataset) -> xr.DataArray:
+    """Return the matrix alone of what `akpsim.compare` or `akpsim.significance` returned."""
+    made_by(similarity, "similarity", "compare", "dims", "attrs")
+    if isinstance(similarity, xr.Dataset):
+        made_by(similarity, "similarity", "significance", "similarity")
+        return similarity["similarity"].assign_attrs(similarity.attrs)
+    return similarity
 
 
 def _cell(

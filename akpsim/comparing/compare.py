@@ -111,6 +111,14 @@ def check_enough(aligned: Aligned, metric: Metric) -> None:
         raise AkpsimError(f"a comparison needs at least two representations, got {len(aligned)}")
     if aligned.n < metric.smallest:
         raise UndefinedMetric(f"{metric.name} is undefined below {metric.smallest} samples, got {aligned.n}")
+    if "study" in aligned.attrs and "layer" in aligned.coordinates:
+        check_outputs(metric, aligned.coordinates["layer"].item())
+
+
+def check_outputs(metric: Metric, layer: str) -> None:
+    """Raise if a metric of outputs is asked for a hidden layer of a run."""
+    if metric.data == "outputs" and layer != "logits":
+        raise UndefinedMetric(f"{metric.name} compares outputs (sample, class): take layer 'logits', got {layer!r}")
 
 
 def all_pairs(

@@ -3,7 +3,7 @@
 import numpy as np
 import xarray as xr
 
-from akpsim.comparing.between import groups_of
+from akpsim.comparing.between import groups_of, matrix_of
 
 
 def similarity_pairs(similarity: xr.DataArray | xr.Dataset, *, by: str = "family") -> xr.Dataset:
@@ -14,7 +14,7 @@ def similarity_pairs(similarity: xr.DataArray | xr.Dataset, *, by: str = "family
     similarity : DataArray (member, other), or the Dataset it was saved as
         As `akpsim.compare` returns it.
     by : str
-        Coordinate that groups the members.
+        Coordinate that groups the members; without families, all are of one group without a name.
 
     Returns
     -------
@@ -22,7 +22,12 @@ def similarity_pairs(similarity: xr.DataArray | xr.Dataset, *, by: str = "family
         ``similarity``, ``group`` and ``other_group``, ``within`` (1 or 0), ``same_seed`` (1 or 0) and the names
         ``member`` and ``partner``; pairs without a value are left out.
     """
-    similarity, groups = groups_of(similarity, by)
+    known = by in getattr(similarity, "coords", ())
+    if known or by != "family":
+        similarity, groups = groups_of(similarity, by)
+    else:
+        similarity = matrix_of(similarity)
+        groups = np.full(len(similarity), "")
     axis = str(similarity.dims[0])
     values = similarity.to_numpy()
     rows, columns = np.triu_indices(len(values), 1)

@@ -11,9 +11,10 @@ import xarray as xr
 
 from akpsim.checks import among, instance, one_of
 from akpsim.cluster import perhaps_connected
-from akpsim.comparing.compare import compare
+from akpsim.comparing.compare import check_outputs, compare
 from akpsim.comparing.significance import significance as tested
 from akpsim.errors import AkpsimError, StoreError, unknown_name
+from akpsim.metrics import METRICS
 from akpsim.progress import Progress
 from akpsim.store import Run
 
@@ -139,6 +140,9 @@ def compare_within(
         )
         for value in values
     }
+    metric = options.get("metric", "cka")
+    for array in found.values():
+        check_outputs(METRICS[metric] if isinstance(metric, str) else metric, array["layer"].item())
     function: Any = tested if significance else compare
     matrix: Any = function(found, axis=over, **options)
     fixed = next(iter(found.values()))

@@ -41,7 +41,11 @@ def plot_similarity_strip(pairs: xr.Dataset, *, ax: Axes | None = None) -> Axes:
         edge = colour[strip] if strip in families else "0.35"
         face = np.where(twins & (strip not in families), "none", edge)
         ax.scatter(values, height, s=12, facecolors=face, edgecolors=edge, linewidths=0.7, label=strip)
-    ax.set_yticks(range(len(strips)), [f"within {name}" if name in families else name for name in strips], fontsize=7)
+    ax.set_yticks(
+        range(len(strips)),
+        [(f"within {name}" if name else "all pairs") if name in families else name for name in strips],
+        fontsize=7,
+    )
     ax.invert_yaxis()
     ax.set_xlabel(f"{metric_label(pairs.attrs)} of a pair (hollow: same seed)")
     return ax
