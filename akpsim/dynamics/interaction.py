@@ -70,6 +70,7 @@ def interaction_test(
     given = as_trajectories(time, populations)
     one_of(method, "method", ("mixture", "bootstrap"))
     at_least(resamples, "resamples", 19)
+    at_least(starts, "starts", 1)
     if not given.single or given.values.shape[-1] != 2:
         raise InvalidTrajectory(f"the test takes one trajectory of two populations, got {given.values.shape}")
     check_unbounded(given.attrs)

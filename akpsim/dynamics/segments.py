@@ -11,7 +11,7 @@ import numpy as np
 import xarray as xr
 from numpy.typing import ArrayLike
 
-from akpsim.checks import generator, numbers_of
+from akpsim.checks import at_least, generator, numbers_of
 from akpsim.dynamics.fitting import FINER, Fit
 from akpsim.dynamics.forms import FORMS, Array
 from akpsim.dynamics.lotka_volterra import check_all, fit_orders
@@ -62,6 +62,7 @@ def fit_segments(
     InsufficientTrajectory
         If a segment has fewer than 12 points: merge it with its neighbour, or capture more often.
     """
+    at_least(starts, "starts", 1)
     given = as_trajectories(time, populations)
     if not given.single:
         raise InvalidTrajectory("breakpoints belong to one trajectory: select one by .isel(member=0)")

@@ -4,7 +4,6 @@ import numpy as np
 from jaxtyping import Float
 from scipy.ndimage import uniform_filter1d
 
-from akpsim.checks import at_least
 from akpsim.dynamics.forms import Array
 from akpsim.dynamics.matching import integral_matching
 from akpsim.dynamics.problem import Problem
@@ -24,7 +23,6 @@ def starting_points(
     problem: Problem, *, starts: int, rng: np.random.Generator
 ) -> Float[Array, "batch start parameter"]:
     """Return starts in scaled parameters: matched, matched after smoothing over three points, then scattered."""
-    at_least(starts, "starts", 1)
     rates, total = problem.sizes
     points = np.empty((len(problem.length), starts, total))
     for row, length in enumerate(problem.length):
