@@ -6,6 +6,8 @@ import xarray as xr
 from akpsim.checks import instance
 from akpsim.store import Run, open_member, provenance, stored
 
+PAPER_FIGURES = {"a": "Fig. 3", "b": "Fig. 4", "c": "Fig. 5"}
+
 
 def training_curves(run: Run) -> dict[str, xr.Dataset]:
     """Return the accuracy curves of every group of families of a run.
@@ -37,6 +39,8 @@ def training_curves(run: Run) -> dict[str, xr.Dataset]:
         if not own.sizes["member"]:
             continue
         found[group] = own.dropna("epoch", how="all", subset=["train_accuracy"]).assign_attrs(attrs, group=group)
+        if run.study.name.startswith("paper") and group in PAPER_FIGURES:
+            found[group].attrs["figure"] = f"as {PAPER_FIGURES[group]} of the paper: group {group.upper()}"
     return found
 
 

@@ -8,6 +8,7 @@ import typer
 
 import akpsim
 from akpsim.checks import one_of
+from akpsim.errors import InvalidData
 from akpsim.files import write_text
 
 from .arguments import Json, Out
@@ -36,8 +37,10 @@ def table(
     from akpsim.tables import FORMATS, SUFFIXES, records_as_csv
 
     found = akpsim.classification_table(akpsim.open_run(run))
-    by_suffix = SUFFIXES.get(out.suffix, "text") if out is not None else "text"
-    chosen = one_of(style or by_suffix, "--format", FORMATS)
+    if out is not None and style is None and out.suffix not in (*SUFFIXES, ".nc"):
+        allowed = f"{', '.join(SUFFIXES)} or .nc"
+        raise InvalidData(f"--out must end in {allowed}, or --format say what to write: got {out.name!r}")
+    chosen = one_of(style or SUFFIXES.get(out.suffix if out else "", "text"), "--format", FORMATS)
     text = records_as_csv(records(found)) if chosen == "csv" else FORMATS[chosen](printable(found))
     if out is not None:
         if out.suffix == ".nc":

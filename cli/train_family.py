@@ -52,6 +52,7 @@ def train_family(
     from akpsim.families import null_perturbations
     from akpsim.families import train_family as train
     from akpsim.families.datasets import data_named
+    from akpsim.families.training.folder import is_complete
 
     overrides = {
         "members": members,
@@ -73,15 +74,22 @@ def train_family(
     if checkpoint_every is not None:
         section = design.training.model_copy(update={"checkpoint_every": checkpoint_every})
         design = design.model_copy(update={"training": section})
-    run = train(
-        design,
-        out,
-        fresh=fresh,
-        workers=workers,
-        scheduler=scheduler,
-        show=not as_json,
-        note=lambda line: typer.echo(line, err=as_json),
-    )
+    try:
+        run = train(
+            design,
+            out,
+            fresh=fresh,
+            workers=workers,
+            scheduler=scheduler,
+            show=not as_json,
+            note=lambda line: typer.echo(line, err=as_json),
+        )
+    except KeyboardInterrupt:
+        planned = list(design.design())
+        done = sum(is_complete(design, out or Path("runs") / design.name, member) for member in planned)
+        again = "run the same command again" + " without --fresh" * fresh
+        typer.echo(f"stopped: {done} of {len(planned)} members are complete; {again} to go on", err=True)
+        raise typer.Exit(130) from None
     null = null_perturbations(run)
     if as_json:
         table = akpsim.classification_table(run)

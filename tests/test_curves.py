@@ -69,6 +69,13 @@ def test_eight_panels_show_every_member_and_every_swap(grid):
     np.testing.assert_array_equal(shown, expected)
 
 
+def test_the_figures_of_the_papers_presets_say_which_of_the_papers_they_are(grid):
+    curves = training_curves(grid)["g"]
+    assert "figure" not in curves.attrs
+    axes = PLOTS["training_curves"].draw(curves.assign_attrs(figure="as Fig. 3 of the paper: group A"))
+    assert axes.flat[0].figure.get_suptitle() == "as Fig. 3 of the paper: group A"
+
+
 def test_lines_are_coloured_by_the_initializer_where_it_differs(grid):
     curves = training_curves(grid)["g"]
     assert legend_title(curves) == "seed"

@@ -61,6 +61,7 @@ def test_history_has_an_epoch_zero_and_labels(tiny_run):
 
 
 def test_the_audit_of_members_with_fewer_events_ends_in_nan(tiny_run):
+    assert repr(tiny_run) == f"<Run {tiny_run.path}: {len(tiny_run.names)} of {len(tiny_run.names)} members complete>"
     audit = tiny_run.audit
     assert audit.gradient_cosine.dims == ("member", "event")
     assert np.isfinite(audit.gradient_cosine.sel(member="noisy-0")).all()

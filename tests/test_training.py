@@ -244,3 +244,22 @@ def test_weights_of_another_seed_do_not_move_the_global_generator(tiny_study, tm
     before = torch.get_rng_state()
     train_family(load_study(tiny_study.model_dump(mode="json"), members=1), tmp_path / "run")
     assert torch.equal(torch.get_rng_state(), before)
+
+
+def test_ctrl_c_says_how_far_it_came_and_how_to_go_on(cli, tiny_run, tiny_study, tmp_path, monkeypatch):
+    def interrupted(*arguments, **options):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("akpsim.families.train_family", interrupted)
+    (tmp_path / "tiny.toml").write_text(tiny_study.to_toml())
+    code, _, err = cli("train-family", tmp_path / "tiny.toml", "--out", tiny_run.path)
+    assert code == 130
+    assert "stopped: 4 of 4 members are complete; run the same command again to go on" in err
+    assert "again without --fresh" in cli("train-family", tmp_path / "tiny.toml", "--out", tmp_path, "--fresh")[2]
+
+
+def test_wrong_labels_of_a_loss_are_named_as_the_study_names_them(tmp_path, cache_folder):
+    swap = {"name": "swap_loss", "at": [1], "labels": "onehott"}
+    with pytest.raises(AkpsimError, match="unknown `labels` 'onehott': did you mean 'onehot'"):
+        train_family(load_study({"families": [{"name": "f", "perturbations": [swap]}]}), tmp_path / "run")
+    assert not (tmp_path / "run").exists()

@@ -257,6 +257,9 @@ def test_a_file_that_does_not_fit_is_one_sentence(tmp_path):
     path.write_bytes(b"not weights")
     with pytest.raises(InvalidStudy, match="holds no weights"):
         build(weights=str(path))
+    (tmp_path / "w.pt").write_bytes(b"junk that torch takes for a pickle")
+    with pytest.raises(InvalidStudy, match=r"w\.pt holds no weights that safetensors or torch can read"):
+        build(weights=str(tmp_path / "w.pt"))
     with pytest.raises(InvalidStudy, match=r"imagenet, random or the path of a file; there is no nowhere\.pt"):
         build(weights="nowhere.pt")
 

@@ -43,6 +43,7 @@ def plot_training_curves(curves: xr.Dataset, *, by: str | None = None, axes: Any
         ax.set_xlabel("epoch")
     for ax in axes[:, 0]:
         ax.set_ylabel("accuracy")
+    axes.flat[0].figure.suptitle(curves.attrs.get("figure", ""), fontsize="medium")
     handles = {label: handle for ax in axes.flat for handle, label in zip(*ax.get_legend_handles_labels(), strict=True)}
     handles |= {"swap": handles.pop("swap")} if "swap" in handles else {}  # below the lines
     axes.flat[0].figure.legend(handles.values(), handles.keys(), loc="outside right center", title=by, frameon=False)

@@ -145,6 +145,11 @@ class Run:
         if not isinstance(self.manifest, dict) or not {"study", "members"} <= self.manifest.keys():
             raise StoreError(f"{self.path}/manifest.json is no manifest of a run; {AGAIN}")
 
+    def __repr__(self) -> str:
+        """Return where it is and how much of it is there."""
+        states = [member["state"] for member in self.manifest["members"].values()]
+        return f"<Run {self.path}: {states.count('complete')} of {len(states)} members complete>"
+
     @cached_property
     def study(self) -> Study:
         """The study as it was run, defaults filled in."""

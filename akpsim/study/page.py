@@ -66,7 +66,7 @@ def allowed(entry: dict[str, Any]) -> str:
     if entry.get("type") == "array":
         if "prefixItems" in entry:
             return f"({', '.join(map(allowed, entry['prefixItems']))})"
-        return f"a list of {allowed(entry['items'])}" + ", one at least" * (entry.get("minItems", 0) > 0)
+        return f"a list of {allowed(entry['items'])}" + ", one at least" * int(entry.get("minItems", 0) > 0)
     words = WORDS[entry["type"]]
     signs = {"exclusiveMinimum": ">", "minimum": ">=", "maximum": "<="}
     limits = " and ".join(f"{sign} {entry[key]:,}" for key, sign in signs.items() if key in entry)

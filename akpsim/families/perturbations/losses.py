@@ -6,9 +6,10 @@ from functools import partial
 import torch
 from torch import Tensor
 
+from akpsim.checks import one_of
 from akpsim.families.perturbations.order import name_at
 from akpsim.families.perturbations.perturbation import Moment, Perturbation, total
-from akpsim.families.training.losses import LOSSES
+from akpsim.families.training.losses import ENCODINGS, LOSSES
 
 DEFAULT_ORDER = ("kl_divergence", "poisson", "cross_entropy")
 
@@ -31,6 +32,7 @@ def swap(
     what Keras does when integer labels of shape (sample, 1) reach the other two.  At a strength s < 1 the loss is
     (1 - s) old + s new.
     """
+    one_of(labels, "labels", ENCODINGS)
     name = name_at(moment, order=order, choices=choices, finally_=finally_, current=name_of(loss))
     new = partial(LOSSES[name], encoding=labels)
     if moment.strength == 0:

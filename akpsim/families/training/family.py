@@ -113,6 +113,8 @@ def train_family(
                 )
         finally:
             write_manifest(study, out, failures=failures)
+            with contextlib.suppress(OSError):  # it holds what is to be kept
+                (out / "weights").rmdir()
     if failures:
         raise MemberFailed(f"{len(failures)} of {len(members)} members failed: {by_reason(failures)}")
     return Run(out)
