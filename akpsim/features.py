@@ -87,6 +87,10 @@ def read_file(path: Path) -> dict[str, xr.DataArray]:
         raise InvalidData(f"{path} is damaged, cut short or no {path.suffix} file") from None
     if not arrays:
         raise InvalidData(f"{path} holds no array (sample, neuron)")
+    for name, array in arrays.items():
+        for dim in ("sample", "neuron"):
+            if not array.sizes[dim]:
+                raise InvalidData(f"{path}: {name!r} has no {dim}")
     return arrays
 
 
@@ -121,6 +125,13 @@ def _netcdf(path: Path) -> dict[str, xr.DataArray]:
     with xr.open_dataset(path, engine="netcdf4") as file:
         file = file.load()
     arrays = {str(name): variable for name, variable in file.items() if {"sample", "neuron"} <= set(variable.dims)}
+    for name, variable in file.items():
+        other = "sample" in variable.dims and variable.ndim > 1 and name not in arrays
+        if arrays and (other or (name in arrays and variable.ndim > 3)):
+            raise InvalidData(
+                f"{path}: {name!r} has the dimensions ({', '.join(map(str, variable.dims))}); representations have "
+                "sample, neuron and at most one more: keep others in files of their own"
+            )
     return {name: variable.assign_attrs({**file.attrs, "source": str(path)}) for name, variable in arrays.items()}
 
 

@@ -119,7 +119,8 @@ def _why(error: OSError | RuntimeError, folder: Path) -> str:
     if getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT):
         return "the disk is full"
     with contextlib.suppress(OSError):
-        if shutil.disk_usage(folder).free < FULL:
+        space = shutil.disk_usage(folder)
+        if space.total and space.free < FULL:  # what has no space at all, such as /proc, is no disk
             return "the disk is full"
     if "NetCDF" in str(error):
         return "the netCDF library could not write all of it"

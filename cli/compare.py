@@ -71,6 +71,8 @@ def compare(
     name = metric if not debiased or metric.endswith("_debiased") else f"{metric}_debiased"
     over: Any = "layer" if layer == "all" else "epoch" if epoch == "all" else None
     _refuse_unused(run, over, layer, epoch, member, pairs)
+    if correction != "max" and not permutations:
+        raise AkpsimError("`--correction` is of p-values; give `--permutations`, such as 199, as well")
     arguments = _parameters(param)
     if run is not None and akpsim.METRICS[name].data == "outputs" and over != "layer":
         layer = layer or "logits"
@@ -101,13 +103,15 @@ def compare(
             result = whole(run, over, **({"member": member} if member else {"cache": True}), **fixed, **given)
         else:
             representations: Any = akpsim.read_features(sources or []) if run is None else run.representations(**fixed)
-            few = getattr(representations, "sizes", {}).get("sample", LEAST) < LEAST
+            few = _samples(representations) < LEAST and not permutations and not resamples
             cache = None if run is None else akpsim.cache_folder(run, representations)
             given = {**options, "cache": cache, "progress": show}
-            if more and not (few and not permutations and not resamples):
+            if more and not few:
                 result = akpsim.significance(representations, **inference, **given)
             else:
                 result = akpsim.compare(representations, **given)
+                if more:
+                    typer.echo(f"note: no z below {LEAST} samples", err=True)
     known = json.loads(result.attrs.get("cautions", "[]"))  # printed with the result
     for sentence in dict.fromkeys(str(warning.message) for warning in said):
         if not any(sentence in caution for caution in known):
@@ -132,6 +136,12 @@ def _refuse_unused(run: Any, over: str | None, layer: str | None, epoch: str, me
         raise AkpsimError("`--member` goes with `--layer all` or `--epoch all`: what of that member is to be compared?")
     if over and pairs:
         raise AkpsimError(f"`--pairs` are of one matrix, not of `--{over} all`")
+
+
+def _samples(representations: Any) -> int:
+    """Return the number of samples of what was read."""
+    first = representations if hasattr(representations, "sizes") else next(iter(representations.values()))
+    return int(first.sizes["sample"])
 
 
 def _table(result: Any, by: str) -> Any:

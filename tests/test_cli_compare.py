@@ -201,9 +201,10 @@ def test_z_stands_beside_cka_without_being_asked_for(files, run, tmp_path):
 
 @pytest.mark.parametrize("metric", ["procrustes", "pwcca", "rsa", "jsd"])
 def test_p_values_and_intervals_of_any_metric(run, tmp_path, metric):
-    more = ("--layer", "dense_2", "--permutations", "19", "--resamples", "4")
-    logits = ("--param", "logits=true") if metric == "jsd" else ()
-    result = invoke(run, "--metric", metric, *more, *logits, "-o", tmp_path / "out.nc")
+    layer = "logits" if metric == "jsd" else "dense_2"
+    run = made(tmp_path / "outputs", {"logits": 4}) if metric == "jsd" else run
+    more = ("--layer", layer, "--permutations", "19", "--resamples", "4")
+    result = invoke(run, "--metric", metric, *more, "-o", tmp_path / "out.nc")
     assert result.exit_code == 0, result.output
     saved = akpsim.open_result(tmp_path / "out.nc")
     assert np.isfinite(saved.p.values[~np.eye(6, dtype=bool)]).all()
@@ -389,3 +390,25 @@ def test_pairs_of_files_are_one_row_each(files, tmp_path):
 
     ax = PLOTS[pairs.attrs["result"]].draw(pairs)
     assert [text.get_text() for text in ax.get_yticklabels()] == ["all pairs"]
+
+
+def test_three_samples_have_values_and_no_z(tmp_path):
+    rng = np.random.default_rng(0)
+    arrays = {name: rng.normal(size=(3, 4)) for name in "ab"}
+    for name, values in arrays.items():
+        np.save(tmp_path / f"{name}.npy", values)
+    result = invoke(tmp_path / "a.npy", tmp_path / "b.npy", "-o", tmp_path / "out.nc")
+    assert result.exit_code == 0, result.output
+    assert "no z below 4 samples" in result.stderr
+    np.testing.assert_array_equal(akpsim.open_result(tmp_path / "out.nc").similarity, akpsim.compare(arrays))
+
+
+def test_a_correction_of_nothing_is_refused(files):
+    one_sentence(invoke(*files, "--correction", "fdr"), "`--correction` is of p-values; give `--permutations`")
+
+
+def test_a_place_that_is_no_disk_is_not_called_full(files):
+    result = invoke(*files, "-o", "/proc/x.nc")
+    assert result.exit_code == 1
+    assert "cannot write /proc/x.nc" in result.stderr
+    assert "full" not in result.stderr

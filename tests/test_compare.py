@@ -191,3 +191,25 @@ def test_two_members_a_family_give_a_mean_but_no_interval():
     found = akpsim.between_families(akpsim.compare(x.assign_coords(family=("member", list("aabb")))))
     assert np.isfinite(found["mean"].values).all()
     assert np.isnan(found["mean_lower"].values).all()
+
+
+def test_tensors_in_training_are_compared_and_tables_refused():
+    import torch
+
+    x = torch.rand(9, 3, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+    y = x.flip(1) ** 2
+    expected = akpsim.compare([x, y])
+    np.testing.assert_array_equal(akpsim.compare([x.clone().requires_grad_(), y]), expected)
+    frame = xr.DataArray(x.numpy(), dims=("sample", "neuron"), name="a").to_pandas()
+    with pytest.raises(
+        AkpsimError, match=r"'a' must be an array \(sample, neuron\), got a DataFrame; give its numbers"
+    ):
+        akpsim.compare({"a": frame, "b": frame})
+    other = xr.DataArray(x.numpy(), dims=("time", "unit"))
+    with pytest.raises(AkpsimError, match=r"'a' must have the dimensions \(sample, neuron\), got \(time, unit\)"):
+        akpsim.compare({"a": other, "b": other})
+
+
+def test_memory_below_the_results_themselves_is_refused():
+    with pytest.raises(AkpsimError, match=r"`memory` must be at least .* bytes for these representations, got 200"):
+        akpsim.compare(list(np.random.default_rng(0).normal(size=(4, 50, 1))), memory=200)

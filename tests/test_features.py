@@ -140,3 +140,19 @@ def test_a_doubtful_table_of_whole_numbers_is_said_to_be(tmp_path, text, said, n
     with pytest.warns(AkpsimWarning, match=said):
         found = akpsim.read_features([tmp_path / "t.csv"])["t"]
     assert found.shape == (n, 2)
+
+
+def test_an_empty_array_is_named_with_its_file(tmp_path):
+    np.save(tmp_path / "w0.npy", np.zeros((9, 0)))
+    with pytest.raises(InvalidData, match=r"w0\.npy: 'w0' has no neuron"):
+        akpsim.read_features([tmp_path / "w0.npy"])
+
+
+def test_no_variable_of_a_file_is_left_out_silently(tmp_path):
+    one = xr.DataArray(VALUES, dims=("sample", "neuron"))
+    two = xr.DataArray(VALUES, dims=("sample", "unit"))
+    xr.Dataset({"one": one, "two": two}).to_netcdf(tmp_path / "both.nc")
+    with pytest.raises(InvalidData, match=r"both\.nc: 'two' has the dimensions \(sample, unit\); representations have"):
+        akpsim.read_features([tmp_path / "both.nc"])
+    xr.Dataset({"one": one, "two": one + 1, "label": one[:, 0]}).to_netcdf(tmp_path / "same.nc")
+    assert list(akpsim.read_features([tmp_path / "same.nc"])) == ["one", "two"]

@@ -151,6 +151,7 @@ def _of_mapping(named: dict[str, Any], axis: str) -> Aligned:
     first, known, expected = next(iter(named)), None, -1
     sources: list[Any] = []
     for name, array in named.items():
+        _refuse_others(array, name)
         ids = _ids(array, name) if isinstance(array, xr.DataArray) else None
         source = array.transpose("sample", ...).data if isinstance(array, xr.DataArray) else array
         source = source if hasattr(source, "shape") else np.asarray(source)
@@ -172,6 +173,19 @@ def _of_mapping(named: dict[str, Any], axis: str) -> Aligned:
             source = source[_order(known, ids, first, name)]
         sources.append(source)
     return Aligned(axis, tuple(named), tuple(sources), known)
+
+
+def _refuse_others(array: Any, name: str) -> None:
+    """Raise for tables whose columns have names, and for arrays with other dimensions."""
+    if isinstance(array, xr.DataArray):
+        if "sample" not in array.dims or array.ndim < 2:
+            dims = ", ".join(map(str, array.dims))
+            raise MisalignedSamples(f"{name!r} must have the dimensions (sample, neuron), got ({dims})")
+    elif isinstance(array, xr.Dataset) or hasattr(array, "columns"):
+        raise MisalignedSamples(
+            f"{name!r} must be an array (sample, neuron), got a {type(array).__name__}; give its numbers, such as "
+            "`frame.to_numpy()`"
+        )
 
 
 def _ids(array: xr.DataArray, name: str) -> tuple[Any, ...] | None:

@@ -144,7 +144,8 @@ def plan_batches(
         If not even two members fit, a sample at a time; it says how much is needed.
     """
     widest = max(widths)
-    if memory is not None and memory < (needed := 4 * max(8 * widest**2, 4 * itemsize * widest)):
+    results = 8 * len(widths) * (4 * len(widths) + 2 * n) + 2 * itemsize * sum(widths)
+    if memory is not None and memory < (needed := results + 4 * max(8 * widest**2, 4 * itemsize * widest)):
         raise AkpsimError(f"`memory` must be at least {needed} bytes for these representations, got {memory}")
     room = max(WORKSPACE, n * sum(widths) * itemsize // 8) if memory is None else memory
     most = min(math.isqrt(room // 4 // 8), math.ceil(sum(widths) / least))

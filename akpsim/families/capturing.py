@@ -119,8 +119,10 @@ def capture(
     UnknownName
         If a layer does not exist.
     InvalidData
-        If there is no batch, or a layer returns something that is not one tensor.
+        If no layer is asked for, there is no batch, or a layer returns something that is not one tensor.
     """
+    if not layers:
+        raise InvalidData("`layers` names no layer to capture")
     found = layers_matching({name: module for name, module in network.named_modules() if name}, layers)
     device = next((parameter.device for parameter in network.parameters()), torch.device("cpu"))
     was_training = network.training

@@ -168,6 +168,7 @@ def floating(x: Array) -> Array:
 
     if isinstance(x, list | tuple):
         x = np.asarray(x)
+    x = x.detach() if getattr(x, "requires_grad", False) else x
     xp = array_namespace(x)
     if xp.isdtype(x.dtype, "complex floating"):
         raise UndefinedMetric("representations must be real, got complex numbers")
