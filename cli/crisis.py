@@ -76,8 +76,15 @@ def _text(found: Any) -> list[str]:
         lines.append(
             f"{group!s:16} n = {int(own['size'])}  epoch {float(last.epoch):g}: G {float(last.G):.2f} "
             f"({float(last.G_lower):.2f} to {float(last.G_upper):.2f}), by chance {float(last.G_null):.2f}; "
-            f"variance x {2.718281828 ** float(last.log_variance_change):.2f} since epoch {float(own.epoch[0]):g}; "
-            f"{last.phase.item()}; trend of G {float(own.G_slope):+.3g} an epoch, p = {float(own.p_trend):.3g}"
+            f"since epoch {float(own.epoch[0]):g} G {_change(last, 'G_change')}, "
+            f"log variance {_change(last, 'log_variance_change')}: {last.phase.item()}; "
+            f"trend of G {float(own.G_slope):+.3g} an epoch, p = {float(own.p_trend):.3g}"
         )
     permutations, smallest = found.attrs["permutations"], found.attrs["smallest_p"]
+    lines.append("ordinary learning from an untrained network on reads as a catastrophe too: compare with the baseline")
     return [*lines, f"p from {permutations} permutations of whole trajectories; smallest attainable {smallest:.2g}"]
+
+
+def _change(last: Any, name: str) -> str:
+    value, lower, upper = (float(last[name + end]) for end in ("", "_lower", "_upper"))
+    return f"{value:+.2f} ({lower:+.2f} to {upper:+.2f})"

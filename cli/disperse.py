@@ -126,7 +126,13 @@ def _of_happiness(
     )
     found = akpsim.disperse_without_readout(raw, projected, by=labels, **options)
     found = found.assign_attrs(by="happiness", rule=happy.attrs["rule"])
-    lines = [rule, *_groups(found)]
+    whole = _effect(*(float(found[f"raw_log_ratio{end}"]) for end in ("", "_lower", "_upper")))
+    lines = [
+        rule,
+        f"whole representations: log ratio {whole}, permutation p = {float(found.raw_p):.3g}",
+        "without the readout:",
+        *_groups(found),
+    ]
     if raw.attrs.get("cosine"):
         most = math.sqrt(2) / float(found.mean_distance[0])
         lines.append(

@@ -105,6 +105,8 @@ def _text(found: Any, method: str, layer: str | None) -> list[str]:
             else f"{group}: one member"
             for group, full, shown in spread
         ]
+        if method in ("umap", "densmap", "tsne"):
+            lines.append(f"{method} is not to be read for spread: only the full space is")
     if akpsim.ORDINATIONS[method].takes == "table" and layer != "logits":
         lines.append("neurons of different networks are not matched: pca compares them by their number, pcoa does not")
     return lines

@@ -219,3 +219,15 @@ def test_crisis_of_a_run_follows_families_and_says_when_a_group_pools_them(cli, 
     assert "families" not in said
     note = "holds 2 families: what differs between them counts as well; `--by family` keeps them apart"
     assert f"all {note}" in cli("crisis", four_members, "--by", "none", *options)[1]
+
+
+def test_the_numbers_that_make_the_word_are_printed(cli, tmp_path):
+    rng = np.random.default_rng(0)
+    rows = [f"m{m},{e},{','.join(f'{v:.4f}' for v in rng.normal(size=3))}" for m in range(6) for e in (0, 1)]
+    (tmp_path / "t.csv").write_text("\n".join(["member,epoch,a,b,c", *rows]) + "\n")
+    said = cli("crisis", tmp_path / "t.csv", "--permutations", 9, "--bootstrap", 19, "-o", tmp_path / "c.nc")[1]
+    last = akpsim.open_result(tmp_path / "c.nc").isel(epoch=-1).squeeze()
+    for name, words in (("G_change", "G"), ("log_variance_change", "log variance")):
+        value, low, high = (float(last[name + end]) for end in ("", "_lower", "_upper"))
+        assert f"{words} {value:+.2f} ({low:+.2f} to {high:+.2f})" in said
+    assert "compare with the baseline" in said

@@ -252,3 +252,9 @@ def test_which_of_interval_and_permutations_makes_the_verdict_is_said(effect_p, 
     said = disagreement(effect, p, alpha=0.05, smallest_p=0.001, groups=groups, blocked=True)
     assert expected in said
     assert bool(said) == bool(expected)
+
+
+def test_a_number_a_member_makes_no_groups():
+    dist, _ = cloud()
+    with pytest.raises(AkpsimError, match=r"makes no groups: `akpsim.disperse_on` asks whether members differ more"):
+        akpsim.disperse(dist, np.linspace(0, 1, 20))

@@ -91,3 +91,8 @@ def test_saving_closes_the_figure(tmp_path):
 
 def test_every_plot_says_what_it_shows():
     assert all(plot.summary and callable(plot.draw) for plot in PLOTS.values())
+
+
+def test_a_group_has_its_colour_whatever_the_order_it_comes_in():
+    assert colours(["noisy", "baseline", "swapped"]) == colours(["swapped", "noisy", "baseline"])
+    assert next(iter(colours(["noisy", "baseline"]))) == "baseline"

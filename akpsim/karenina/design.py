@@ -6,8 +6,8 @@ import numpy as np
 import xarray as xr
 
 from akpsim.checks import among, between, in_range, one_of
-from akpsim.distances import Negative, groups_of
-from akpsim.errors import unknown_name
+from akpsim.distances import Negative, group_label, groups_of
+from akpsim.errors import InvalidData, unknown_name
 from akpsim.karenina.centres import CENTERS, Center
 from akpsim.karenina.effect import Estimate, Spread, blocked_contrast, contrast
 from akpsim.karenina.permdisp import coded
@@ -55,6 +55,11 @@ def design_of(
 ) -> Design:
     """Return the groups, the reference among them and the relabelings that all tests share."""
     labels = groups_of(members, by)
+    if labels.dtype.kind == "f" and len(np.unique(labels)) > len(labels) / 2:
+        raise InvalidData(
+            f"`by` is a number a member ({group_label(by)}: {len(np.unique(labels))} values), which makes no groups: "
+            "`akpsim.disperse_on` asks whether members differ more the larger it is"
+        )
     groups, codes = coded(labels)
     if reference is None:
         reference = next((name for name in REFERENCES if name in groups), groups[0])

@@ -8,6 +8,7 @@ import numpy as np
 import xarray as xr
 from matplotlib.axes import Axes
 
+from akpsim.distances import in_order
 from akpsim.errors import unknown_name
 from akpsim.files import atomic
 
@@ -30,8 +31,8 @@ def axes_or_new(ax: Axes | None = None, *, size: tuple[float, float] = (5.0, 4.0
 
 
 def colours(groups: Iterable[str]) -> dict[str, str]:
-    """Give each group its colour: stress levels their own, others by order of appearance."""
-    names = list(dict.fromkeys(map(str, groups)))
+    """Give each group its colour: stress levels their own, others in the order of `in_order`, whatever the figure."""
+    names = [str(name) for name in in_order(np.array([str(group) for group in groups]))]
     if set(names) <= set(STRESS_COLOURS):
         return {name: STRESS_COLOURS[name] for name in names}
     return {name: PALETTE[index % len(PALETTE)] for index, name in enumerate(names)}

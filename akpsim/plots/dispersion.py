@@ -24,7 +24,7 @@ def plot_dispersion(dispersion: xr.Dataset, *, ax: Axes | None = None) -> Axes:
     Returns
     -------
     Axes
-        One column of points a group; the verdict, with its interval, is the title.
+        One column of points a group, a diamond for its mean; the verdict, with its interval, is the title.
     """
     labels = dispersion.label.values.astype(str)
     colour = colours(in_order(labels))
@@ -41,6 +41,9 @@ def plot_dispersion(dispersion: xr.Dataset, *, ax: Axes | None = None) -> Axes:
     if len(colour) > 4:
         ax.tick_params(axis="x", labelrotation=30)
     ax.set_ylabel("distance to centre")
+    ax.set_xlabel(
+        "diamond: mean with its interval; the ratio above is of mean distances between two members", fontsize=7
+    )
     ax.set_ylim(0, 1.08 * np.nanmax([dispersion.distance.max(), dispersion.center_distance_upper.max()]))
     said = [dispersion.attrs[name] for name in ("sentence", "tests")]
     ax.set_title("\n".join(fill(words, 75) for words in [*said, origin(dispersion)] if words), fontsize=7)

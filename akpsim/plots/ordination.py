@@ -42,6 +42,7 @@ def plot_ordination(ordination: xr.Dataset, *, by: str | None = None, ax: Axes |
     if position.shape[1] < 2:
         position = np.column_stack([position, np.zeros(len(position))])
     colour = colours(in_order(labels))
+    about = wrap(_about(ordination), WIDTH)
     for index, group in enumerate(colour):
         inside = position[labels == group]
         ax.scatter(
@@ -58,7 +59,9 @@ def plot_ordination(ordination: xr.Dataset, *, by: str | None = None, ax: Axes |
             ax.plot(*ordination.outline.sel(group=group).values.T, color=colour[group], lw=0.8)
             ax.plot(*ordination.centroid.sel(group=group).values[:2], marker="+", ms=11, mew=2, color=colour[group])
         said = [fill(ordination.attrs[name], WIDTH) for name in ("sentence", "tests") if ordination.attrs.get(name)]
-        ax.set_title("\n".join([*said, *_spread(ordination, list(colour))]), fontsize=7)
+        ax.set_title("\n".join([*said, *_spread(ordination, list(colour)), *about]), fontsize=7)
+    elif about:
+        ax.set_title("\n".join(about), fontsize=7)
     ax.set(xlabel=_axis(ordination, 0), ylabel=_axis(ordination, 1))
     ax.set_aspect("equal", adjustable="datalim")
     title = by or ordination.attrs.get("by")
@@ -113,6 +116,14 @@ def _labels(ordination: xr.Dataset, by: str | None) -> np.ndarray:
     if by is None:
         return np.full(ordination.sizes["member"], "members")
     return labels_by(ordination, by)
+
+
+def _about(ordination: xr.Dataset) -> str:
+    """Say what a map is of, of how many members, and its stress."""
+    said = [origin(ordination), f"{ordination.sizes['member']} members"]
+    if "stress_value" in ordination:
+        said.append(f"stress {float(ordination.stress_value):.3f}")
+    return ", ".join(filter(None, said))
 
 
 def _axis(ordination: xr.Dataset, index: int) -> str:
