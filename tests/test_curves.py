@@ -69,10 +69,11 @@ def test_eight_panels_show_every_member_and_every_swap(grid):
     np.testing.assert_array_equal(shown, expected)
 
 
-def test_the_figures_of_the_papers_presets_say_which_of_the_papers_they_are(grid):
-    curves = training_curves(grid)["g"]
-    assert "figure" not in curves.attrs
-    axes = PLOTS["training_curves"].draw(curves.assign_attrs(figure="as Fig. 3 of the paper: group A"))
+def test_the_figures_of_the_papers_presets_say_which_of_the_papers_they_are(grid, monkeypatch):
+    assert "figure" not in training_curves(grid)["g"].attrs
+    families = [family.model_copy(update={"group": "a"}) for family in grid.study.families]
+    monkeypatch.setattr(grid, "study", grid.study.model_copy(update={"name": "paper-a", "families": families}))
+    axes = PLOTS["training_curves"].draw(training_curves(grid)["a"])
     assert axes.flat[0].figure.get_suptitle() == "as Fig. 3 of the paper: group A"
 
 
