@@ -41,6 +41,7 @@ def report(path: Path, result: Any, table: Any, ceilings: Any) -> dict[str, Any]
         **more,
         **tested,
         "undefined": json.loads(result.attrs.get("undefined", "{}")),
+        "chance": result.attrs.get("chance"),
         "cautions": json.loads(result.attrs.get("cautions", "[]")),
         "families": [] if table is None else cells(table),
         "ceilings": [] if ceilings is None else ceiling_rows(ceilings),
@@ -109,6 +110,7 @@ def text(path: Path, result: Any, table: Any, ceilings: Any) -> str:
     undefined = json.loads(result.attrs.get("undefined", "{}"))
     lines += [f"no value for {name}: {reason}" for name, reason in undefined.items()]
     lines += [f"caution: {sentence}" for sentence in json.loads(result.attrs.get("cautions", "[]"))]
+    lines += [f"chance: {result.attrs['chance']}"] if "chance" in result.attrs else []
     size = " x ".join(f"{matrix.sizes[dim]} {dim}s" for dim in matrix.dims if dim != "other")
     kind = KINDS[result.attrs["kind"]]
     return "\n".join([*lines, f"{path}: {result.attrs['metric']}, {kind}; {size}, n = {result.attrs['n']} samples"])
@@ -144,12 +146,19 @@ def _pair(result: Any, i: int, j: int) -> str:
     said = [f"{result['similarity'].values[i, j]:.3f}"]
     if "similarity_lower" in result:
         low, high = (result[f"similarity_{end}"].values[i, j] for end in ("lower", "upper"))
-        said.append(f"{100 * result.attrs['level']:g} % interval {low:.3f} to {high:.3f}")
+        said.append(_interval(low, high, result.attrs))
     if "z" in result:
         said.append(f"z {result['z'].values[i, j]:.1f}")
     if "p" in result:
         said.append(f"p {result['p'].values[i, j]:.3g}, corrected {result['p_corrected'].values[i, j]:.3g}")
     return "  ".join(said)
+
+
+def _interval(low: float, high: float, attrs: Any) -> str:
+    """Return an interval, and that it leaves the range of the metric if it does: then it is too wide to be one."""
+    least, most = json.loads(attrs["range"])
+    beyond = f" (beyond {least:g} to {most:g}: too few to say)" if low < least or high > most else ""
+    return f"{100 * attrs.get('level', 0.95):g} % interval {low:.3f} to {high:.3f}{beyond}"
 
 
 def _tests(attrs: Any) -> str:
@@ -176,7 +185,7 @@ def _row(cell: dict[str, Any], over: str, attrs: Any) -> str:
     else:
         said = [f"{label} {cell['mean']:.3f}", _several(cell["pairs"], "pair")]
     if cell["mean_lower"] is not None:
-        said.append(f"95 % interval {cell['mean_lower']:.3f} to {cell['mean_upper']:.3f}")
+        said.append(_interval(cell["mean_lower"], cell["mean_upper"], attrs))
     if cell.get("half_width") is not None:
         said.append(f"a pair +- {cell['half_width']:.3f} over samples")
     if cell.get("mean_z") is not None:

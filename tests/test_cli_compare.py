@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import xarray as xr
 from akpsim_cli.main import app
+from akpsim_cli.similarity_text import _interval
 from typer.testing import CliRunner
 
 import akpsim
@@ -249,6 +250,8 @@ def test_what_counts_alone_give_is_said(run):
     result = invoke(run, "--metric", "cca", "--layer", "dense_1")
     assert result.exit_code == 0, result.output
     assert "caution" not in result.stdout
+    # 6 dimensions of 19
+    assert "chance: unrelated representations have a mean squared canonical correlation of about 0.32" in result.stdout
     said = invoke(run, "--metric", "mutual_knn", "--json")
     assert "10 neighbours of 19 other samples" in json.loads(said.stdout)["cautions"][0]
     assert not said.stderr
@@ -303,7 +306,7 @@ def test_curves_and_strips_are_drawn_from_saved_results(run, tmp_path):
     invoke(run, "--layer", "all", "-o", tmp_path / "curve.nc")
     curve = akpsim.open_result(tmp_path / "curve.nc")
     ax, *maps = PLOTS[curve.attrs["result"]].draw(curve)
-    assert [drawn.get_title() for drawn in maps] == ["layer dense_1", "layer dense_2"]
+    assert [drawn.get_title() for drawn in maps] == [f"layer dense_{layer}, n = 20 samples" for layer in (1, 2)]
     np.testing.assert_allclose(maps[1].images[0].get_array(), curve.similarity[1])
     lines = {line.get_label(): line for line in ax.lines}
     np.testing.assert_allclose(lines["within tanh"].get_ydata(), curve["mean"][:, 1, 1])
@@ -412,3 +415,27 @@ def test_a_place_that_is_no_disk_is_not_called_full(files):
     assert result.exit_code == 1
     assert "cannot write /proc/x.nc" in result.stderr
     assert "full" not in result.stderr
+
+
+def test_distances_are_drawn_light_where_alike_and_have_a_unit(files, tmp_path):
+    import matplotlib as mpl
+
+    mpl.use("agg")
+    from akpsim.plots import PLOTS
+
+    maps = {}
+    for metric in ("cka", "procrustes"):
+        invoke(*files, "--metric", metric, "-o", tmp_path / "out.nc")
+        saved = akpsim.open_result(tmp_path / "out.nc")
+        maps[metric] = PLOTS["similarity"].draw(saved)
+    drawn = {metric: (ax.images[0].cmap.name, ax.images[0].colorbar.ax.get_ylabel()) for metric, ax in maps.items()}
+    assert drawn["cka"][0] == "viridis"
+    assert drawn["procrustes"] == ("viridis_r", "procrustes distance (radians)")
+
+
+def test_an_interval_beyond_the_range_of_a_metric_is_said_to_be():
+    attrs = {"range": "[0, 1]", "level": 0.9}
+    assert _interval(0.2, 0.9, attrs) == "90 % interval 0.200 to 0.900"
+    for low, high in ((0.2, 1.1), (-0.1, 0.9)):
+        said = f"90 % interval {low:.3f} to {high:.3f} (beyond 0 to 1: too few to say)"
+        assert _interval(low, high, attrs) == said

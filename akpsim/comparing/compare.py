@@ -19,7 +19,7 @@ from akpsim.comparing.maps import Rule, from_maps
 from akpsim.comparing.points import Scores, by_points
 from akpsim.errors import AkpsimError, AkpsimWarning, UndefinedMetric, shortened
 from akpsim.metrics import METRICS, Metric
-from akpsim.metrics.caution import cautions
+from akpsim.metrics.caution import cautions, chance
 from akpsim.metrics.cka import EVEN, SAME
 from akpsim.store import provenance
 
@@ -216,6 +216,7 @@ def labelled(scores: Scores, aligned: Aligned, metric: Metric, arguments: dict[s
         parameters=json.dumps(arguments) if arguments else None,
         undefined=json.dumps(scores.reasons) if scores.reasons else None,
         cautions=doubts or None,
+        chance=chance(metric, aligned.n, scores.dimensions),
         made_from=aligned.attrs.get("source"),
         study=aligned.attrs.get("study"),
         maps=aligned.attrs.get("maps"),

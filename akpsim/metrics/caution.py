@@ -14,6 +14,35 @@ if TYPE_CHECKING:
     from akpsim.metrics.metric import Metric
 
 
+CHANCE = 0.05
+"""Share of variance from which what chance alone gives is said beside a value."""
+
+
+def chance(metric: "Metric", n: int, dimensions: Mapping[str, int]) -> str | None:
+    """Return what unrelated representations have, for metrics whose values mean nothing without it.
+
+    Parameters
+    ----------
+    metric, n, dimensions
+        As for `cautions`.
+    """
+    if metric.name not in ("cca", "cca_squared", "pwcca", "linear_regression") or len(dimensions) < 2:
+        return None
+    most = n - 1 if "translation" in metric.invariant_to else n
+    ordered = sorted(dimensions.values())
+    # Of two spaces the larger counts; of a regression that of the predictors, which may be any.
+    shares = [min(1.0, k / most) for k in (ordered[0 if metric.name == "linear_regression" else 1], ordered[-1])]
+    if shares[1] < CHANCE:
+        return None
+    words = " to ".join(dict.fromkeys(f"{share:.2g}" for share in shares))
+    what = "explain" if metric.name == "linear_regression" else "have a mean squared canonical correlation of"
+    unit = " of the variance" if metric.name == "linear_regression" else ""
+    return (
+        f"unrelated representations {what} about {words}{unit}, as up to {ordered[-1]} dimensions stand against "
+        f"{most} free samples"
+    )
+
+
 def cautions(metric: "Metric", n: int, arguments: Mapping[str, Any], dimensions: Mapping[str, int]) -> list[str]:
     """Return sentences that belong beside values of a metric; none if counts say nothing against them.
 

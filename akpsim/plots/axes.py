@@ -85,9 +85,14 @@ def save_figure(drawn: Any, path: Path | str, *, dpi: int = 200) -> Path:
     return Path(path)
 
 
+UNITS = {"procrustes": "radians", "shape": "radians"}
+"""What distances are measured in, where they have a unit."""
+
+
 def metric_label(attrs: Mapping[Any, Any], *, distance: bool = False) -> str:
     """Return a metric's name and what its values are: ``CKA similarity``, ``procrustes distance``."""
     name = str(attrs.get("metric", ""))
     words = " ".join(word.upper() if word in ACRONYMS else word for word in name.split("_"))
     kind = "distance" if distance else KINDS.get(str(attrs.get("kind")), "")
-    return words if kind in words else f"{words} {kind}".strip()
+    unit = f" ({UNITS[name]})" if name in UNITS and not distance else ""
+    return (words if kind in words else f"{words} {kind}".strip()) + unit

@@ -12,6 +12,10 @@ FEW = 12
 """Up to so many rows, values are written into the cells and every row is labelled."""
 
 
+DARK = 0.6
+"""Green, the most of lightness, below which a cell is dark and its value is written in white."""
+
+
 def plot_similarity(
     similarity: xr.DataArray | xr.Dataset, *, by: str = "family", variable: str | None = None, ax: Axes | None = None
 ) -> Axes:
@@ -42,13 +46,17 @@ def plot_similarity(
     values = matrix.to_numpy()
     ax.set_facecolor("0.7")
     low, high = _limits(matrix)
-    image = ax.imshow(values, vmin=low, vmax=high, cmap="viridis", interpolation="nearest", aspect="equal")
+    alike = matrix.attrs.get("kind", "similarity") == "similarity" and matrix.name != "distance"
+    # More alike is always lighter.
+    image = ax.imshow(
+        values, vmin=low, vmax=high, cmap="viridis" if alike else "viridis_r", interpolation="nearest", aspect="equal"
+    )
     figure: Any = ax.figure
     figure.colorbar(image, ax=ax, label=metric_label(matrix.attrs, distance=matrix.name == "distance"), shrink=0.85)
     _label(ax.yaxis, matrix[rows].to_numpy(), None if groups[0] is None else groups[0][order[0]], ax.axhline)
     _label(ax.xaxis, matrix[columns].to_numpy(), None if groups[1] is None else groups[1][order[1]], ax.axvline)
     if max(values.shape) <= FEW:
-        _write(ax, values, low, high)
+        _write(ax, values, image)
     ax.set_title(_title(matrix, rows), fontsize=8)
     return ax
 
@@ -102,11 +110,11 @@ def _label(axis: Any, names: np.ndarray, groups: np.ndarray | None, line: Any) -
             text.set(rotation=45, ha="right", rotation_mode="anchor")
 
 
-def _write(ax: Axes, values: np.ndarray, low: float, high: float) -> None:
+def _write(ax: Axes, values: np.ndarray, image: Any) -> None:
     """Write each value into its cell."""
     for row, column in np.argwhere(~np.isnan(values)):
         value = values[row, column]
-        dark = (value - low) < 0.6 * ((high - low) or 1.0)
+        dark = image.cmap(image.norm(value))[1] < DARK
         ax.text(column, row, f"{value:.2f}", ha="center", va="center", fontsize=6, color="white" if dark else "black")
 
 
@@ -119,4 +127,6 @@ def _title(matrix: xr.DataArray, rows: str) -> str:
         for name in ("layer", "epoch", "member")
         if name in matrix.coords and not matrix[name].dims
     ]
+    if np.isnan(matrix.to_numpy()).any():
+        said.append("grey: no value")
     return ", ".join(said)

@@ -46,9 +46,10 @@ def plot_similarity_curve(between: xr.Dataset, *, ax: Axes | None = None) -> Axe
         if index:
             other = np.atleast_1d(between["mean"].isel({by: index, f"other_{by}": 0}).values)
             ax.plot(place, other, color=colour[name], ls="--", lw=1, label=f"{names[0]} - {name}")
+    level = 100 * between.attrs.get("level", 0.95)
     if not numeric:
         ax.set_xticks(place, labels, rotation=30, ha="right")
-    ax.set(xlabel=over or "", ylabel=f"{metric_label(between.attrs)}, mean and interval")
+    ax.set(xlabel=over or "", ylabel=f"{metric_label(between.attrs)}, mean and {level:g} % interval")
     ax.legend(loc="upper left", bbox_to_anchor=(1.0, 1.0), frameon=False, fontsize=7)
     return ax
 
@@ -81,7 +82,7 @@ def plot_similarity_over(whole: xr.Dataset) -> Any:
         one = whole.isel({over: int(index)})
         row, column = divmod(place, columns)
         drawn = plot_similarity(one, ax=figure.add_subplot(grid[row + curves, column]))
-        drawn.set_title(f"{over} {one[over].item()}", fontsize=8)
+        drawn.set_title(f"{over} {one[over].item()}, n = {whole.attrs['n']} samples", fontsize=8)
         axes.append(drawn)
     return np.asarray(axes)
 
