@@ -22,12 +22,11 @@ def similarity_pairs(similarity: xr.DataArray | xr.Dataset, *, by: str = "family
         ``similarity``, ``group`` and ``other_group``, ``within`` (1 or 0), ``same_seed`` (1 or 0) and the names
         ``member`` and ``partner``; pairs without a value are left out.
     """
-    known = by in getattr(similarity, "coords", ())
-    if known or by != "family":
-        similarity, groups = groups_of(similarity, by)
-    else:
-        similarity = matrix_of(similarity)
+    similarity = matrix_of(similarity)
+    if isinstance(by, str) and by == "family" and by not in similarity.coords and similarity.ndim == 2:
         groups = np.full(len(similarity), "")
+    else:
+        similarity, groups = groups_of(similarity, by)
     axis = str(similarity.dims[0])
     values = similarity.to_numpy()
     rows, columns = np.triu_indices(len(values), 1)

@@ -78,6 +78,8 @@ def plot_similarity_over(whole: xr.Dataset) -> Any:
     figure = plt.figure(figsize=(4.2 * max(2, columns), 3.6 * rows + 4.0 * curves), layout="constrained")
     grid = figure.add_gridspec(rows + curves, columns)
     axes = [plot_similarity_curve(_means(whole), ax=figure.add_subplot(grid[0, :]))] if curves else []
+    for above in axes:  # beside the curves, the legend would draw the last colour bar away from its map
+        above.legend(loc="best", frameon=False, fontsize=7)
     for place, index in enumerate(chosen):
         one = whole.isel({over: int(index)})
         row, column = divmod(place, columns)
