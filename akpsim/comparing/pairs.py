@@ -25,13 +25,9 @@ def similarity_pairs(similarity: xr.DataArray | xr.Dataset, *, by: str = "family
         ``member`` and ``partner``; pairs without a value are left out.
     """
     similarity = matrix_of(similarity)
-<<<<<<< Updated upstream
-    if isinstance(by, str) and by == "family" and by not in similarity.coords and similarity.ndim == 2:
-=======
     if similarity.ndim != 2:
         raise InvalidData(f"pairs are of a matrix (member, other), got the shape {similarity.shape}")
     if among(by, ("family",)) and "family" not in similarity.coords:
->>>>>>> Stashed changes
         groups = np.full(len(similarity), "")
     else:
         similarity, groups = groups_of(similarity, by)
