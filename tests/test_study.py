@@ -164,3 +164,10 @@ def test_a_study_named_anew_keeps_the_names_of_its_families():
     study = load_study("digits", name="mine")
     assert study.name == "mine"
     assert study.families == load_study("digits").families
+
+
+@pytest.mark.parametrize("name", [None, 3])
+def test_a_family_whose_name_is_no_text_is_named_by_its_place(name):
+    with pytest.raises(AkpsimError) as caught:
+        load_study("digits", families=[{"name": name}])
+    assert str(caught.value) == f"digits: `families.0.name`: Input should be a valid string, got {name!r}"

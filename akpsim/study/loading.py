@@ -102,8 +102,9 @@ def _place(loc: tuple[int | str, ...], content: dict[str, Any]) -> str:
     value: Any = content
     for part in loc:
         inside = value[part] if isinstance(value, list) and isinstance(part, int) and part < len(value) else None
-        if isinstance(inside, dict) and re.fullmatch(r"[\w-]+", str(inside.get("name", ""))):
-            parts.append(inside["name"])
+        name = inside.get("name") if isinstance(inside, dict) else None
+        if isinstance(name, str) and re.fullmatch(r"[\w-]+", name):
+            parts.append(name)
         elif part not in ("schedule", "number", "points"):  # words of the model, not of the file
             parts.append(str(part))
         found = isinstance(value, dict) and part in value
