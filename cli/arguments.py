@@ -23,6 +23,8 @@ Json = Annotated[bool, typer.Option("--json", help="Print JSON for machines inst
 Layer = Annotated[
     str | None, typer.Option(help="A captured layer; by default the last hidden one.", show_default=False)
 ]
+Workers = Annotated[int | None, typer.Option(min=1, help="Processes on this machine; by default all in this one.")]
+Scheduler = Annotated[str | None, typer.Option(help="Address of a running dask scheduler, such as tcp://node7:8786.")]
 Epoch = Annotated[
     float,
     typer.Option(

@@ -11,7 +11,7 @@ import typer
 import akpsim
 from akpsim.errors import AkpsimError, AkpsimWarning, InvalidData
 
-from .arguments import Json, Layer, Out, RunOrFiles, run_of
+from .arguments import Json, Layer, Out, RunOrFiles, Scheduler, Workers, run_of
 from .similarity_text import report, text
 
 LEAST = 4
@@ -39,12 +39,8 @@ def compare(
     memory: Annotated[
         str | None, typer.Option(help="Most memory to use over the representations, as 2GiB.", show_default=False)
     ] = None,
-    workers: Annotated[
-        int | None, typer.Option(min=1, help="Processes on this machine; by default all in this one.")
-    ] = None,
-    scheduler: Annotated[
-        str | None, typer.Option(help="Address of a running dask scheduler, such as tcp://node7:8786.")
-    ] = None,
+    workers: Workers = None,
+    scheduler: Scheduler = None,
     pairs: Annotated[bool, typer.Option("--pairs", help="Save one row a pair instead of the matrix.")] = False,
     out: Out = None,
     as_json: Json = False,

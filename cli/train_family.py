@@ -9,6 +9,8 @@ import typer
 
 import akpsim
 
+from .arguments import Scheduler, Workers
+
 SAID = ("accuracy", "constant")
 """What `--json` says of each family: see `akpsim.classification_table`."""
 
@@ -26,12 +28,8 @@ def train_family(
     checkpoint_every: Annotated[
         int | None, typer.Option(min=0, help="Epochs between checkpoints; 0 for none. By default one a minute.")
     ] = None,
-    workers: Annotated[
-        int | None, typer.Option(min=1, help="Processes on this machine; by default all in this one.")
-    ] = None,
-    scheduler: Annotated[
-        str | None, typer.Option(help="Address of a running dask scheduler, such as tcp://node7:8786.")
-    ] = None,
+    workers: Workers = None,
+    scheduler: Scheduler = None,
     fresh: Annotated[bool, typer.Option("--fresh", help="Remove what the run folder holds and start again.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
