@@ -14,18 +14,19 @@ from pathlib import Path
 import numpy as np
 import pooch
 import torch
-from torch import Tensor, nn
-from torch.fx.experimental.optimization import fuse
+from torch import Tensor
 
 from akpsim.errors import InvalidStudy, StoreError
 from akpsim.families.datasets.images import Images
+from akpsim.families.networks.inference import for_evaluation
 from akpsim.families.networks.trunks import Trunk
 from akpsim.families.threads import one_thread_each
 from akpsim.families.training.tensors import load_tensors, save_tensors
 from akpsim.parallel import usable_cores
 from akpsim.progress import Progress
 
-BATCH = 16
+BATCH = 4
+"""Images at once: what a convolution reads and writes then stays in the caches."""
 MOST_THREADS = 8
 
 
@@ -94,11 +95,11 @@ def cached_features(
 def compute_features(trunk: Trunk, images: np.ndarray, *, threads: int = 1, progress: bool = False) -> Tensor:
     """Return a trunk's features of images (sample, height, width, channel), in evaluation mode, without gradients.
 
-    Every batch of 16 is computed by one thread alone, so that the number of threads does not change a bit.
+    Every batch is computed by one thread alone, so that the number of threads does not change a bit.
     """
     device = _device(trunk)
     parts = range(0, len(images), BATCH)
-    module = folded(trunk.module.eval())
+    module = for_evaluation(trunk.module.eval())
 
     def forward(start: int) -> Tensor:
         with torch.no_grad():
@@ -117,22 +118,11 @@ def compute_features(trunk: Trunk, images: np.ndarray, *, threads: int = 1, prog
     return torch.cat(computed) if computed else torch.empty(0, trunk.features)
 
 
-def folded(module: nn.Module) -> nn.Module:
-    """Return a network whose convolutions hold the scale and shift of the batch norm behind them.
-
-    In evaluation mode that is the same function, an eighth faster in Inception v3 and as close to float64.
-    """
-    if not any(isinstance(layer, nn.BatchNorm2d) for layer in module.modules()):
-        return module
-    fused: nn.Module = fuse(module).to(memory_format=torch.channels_last)
-    return fused
-
-
 def features_key(trunk: Trunk, images: np.ndarray) -> str:
     """Return the hash of everything that the features depend on."""
     digest = hashlib.blake2b(digest_size=16)
     digest.update(
-        f"folded {trunk.key} {_device(trunk).type} {torch.__version__} {images.shape} {images.dtype}".encode()
+        f"packed {trunk.key} {_device(trunk).type} {torch.__version__} {images.shape} {images.dtype}".encode()
     )
     digest.update(np.ascontiguousarray(images).data)
     return digest.hexdigest()
