@@ -26,6 +26,12 @@ def one_blas_thread() -> Any:
     return _libraries().limit(limits=1, user_api="blas")
 
 
+def blas_threads() -> int:
+    """Return how many threads BLAS may use now, and therefore how many pieces of work may go side by side."""
+    found = [library["num_threads"] for library in _libraries().info() if library["user_api"] == "blas"]
+    return min(usable_cores(), max(found, default=1))
+
+
 @cache
 def _libraries() -> ThreadpoolController:
     """Return the libraries whose threads can be limited; finding them takes milliseconds."""

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 import xarray as xr
+from threadpoolctl import threadpool_limits
 
 import akpsim
 from akpsim.comparing.align import align
@@ -13,6 +14,7 @@ from akpsim.comparing.compare import in_bytes
 from akpsim.comparing.engine import cheaper, linear_products
 from akpsim.comparing.tiles import entries, plan_tiles
 from akpsim.errors import AkpsimError
+from akpsim.parallel import blas_threads, usable_cores
 
 METRICS = ("cka", "cka_debiased")
 
@@ -115,6 +117,26 @@ def test_tiles_cover_the_lower_triangle_once(memory):
     assert (seen == 1).all()
     if memory:
         assert all(entries(group) * 10 * 8 <= memory for group in plan.groups)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_the_number_of_threads_changes_no_bit(monkeypatch, dtype):
+    xs = arrays(count=9, n=301, widths=(700,), dtype=dtype)
+    found = []
+    for threads in (1, 2, 5):
+        for module in ("engine", "work"):
+            monkeypatch.setattr(f"akpsim.comparing.{module}.blas_threads", lambda threads=threads: threads)
+        with threadpool_limits(1):
+            found.append(linear_products(align(xs), way="gram")[0])
+    for products in found[1:]:
+        assert np.array_equal(products.off, found[0].off)
+        assert np.array_equal(products.diagonal, found[0].diagonal)
+
+
+def test_a_limit_on_the_threads_of_blas_is_kept():
+    with threadpool_limits(1):
+        assert blas_threads() == 1
+    assert 1 <= blas_threads() <= usable_cores()
 
 
 def test_representations_of_a_store_are_read_as_they_are_needed():

@@ -17,8 +17,9 @@ import numpy as np
 from array_api_compat import array_namespace, is_numpy_namespace
 
 from akpsim.comparing.align import Aligned
-from akpsim.comparing.engine import ONCE, SAFE, Products, Work, buffers, fill, linear_products, tile_products, work_on
+from akpsim.comparing.engine import ONCE, SAFE, Products, fill, linear_products, tile_products
 from akpsim.comparing.tiles import WORKSPACE, Plan, entries, whole_plan
+from akpsim.comparing.work import Work, work_on
 from akpsim.errors import StoreError, UndefinedMetric
 from akpsim.files import atomic
 from akpsim.metrics.cka import SAME
@@ -98,7 +99,7 @@ class Cache:
 
     def _add(self, batch: Sequence[tuple[int, str]], reasons: dict[str, str]) -> None:
         """Compute some Gram matrices and their products with all others; keep both."""
-        buffer, room = buffers(self.work, len(batch), entries(self.tiles), whole=True)
+        buffer, room = self.work.zeros(len(batch), entries(self.tiles)), self.work.room()
         diagonal = np.zeros((len(batch), self.work.n))
         for row, (index, key) in enumerate(batch):
             try:

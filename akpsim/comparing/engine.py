@@ -15,18 +15,21 @@ multiplications are counted and the cheaper way is taken.  Small terms and sums 
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from queue import SimpleQueue
 from typing import Any
 
 import numpy as np
-from array_api_compat import array_namespace, device
+from array_api_compat import array_namespace
 
 from akpsim.cluster import each
 from akpsim.comparing.align import Aligned
 from akpsim.comparing.centring import Centring
 from akpsim.comparing.tiles import BLOCKS, Plan, Tile, entries, places, plan_batches, plan_tiles
+from akpsim.comparing.work import Work, work_on
 from akpsim.errors import UndefinedMetric
 from akpsim.metrics.cka import SAME
 from akpsim.metrics.metric import Array, as_numpy, check_table
+from akpsim.parallel import blas_threads, side_by_side
 from akpsim.progress import Progress
 
 SAFE = {4: (1e-8, 1e15), 8: (1e-100, 1e100)}
@@ -35,6 +38,8 @@ SAFE = {4: (1e-8, 1e15), 8: (1e-100, 1e100)}
 
 ONCE = 2**31
 """Bytes up to which representations of a store are read once, and not each time they are needed, without a cap."""
+PART = 2**16
+"""Entries of each Gram matrix that are multiplied at a time."""
 TASKS = 8
 """Fewest parts of the work if it is for a cluster, however many workers it has, so that sums do not depend on that."""
 
@@ -108,19 +113,7 @@ def linear_products(
     return replace(found, eps=work.eps), reasons
 
 
-def work_on(aligned: Aligned, memory: int | None, progress: bool = False) -> "Work":
-    """Return what is to be multiplied, in the precision of the most precise representation."""
-    x = aligned.load(0, slice(0, 1))
-    xp = array_namespace(x)
-    wide = any("64" in str(source.dtype) for source in aligned.sources)
-    dtype = xp.float64 if wide else x.dtype
-    itemsize = 8 if dtype == xp.float64 else 4
-    widths = [int(source.shape[1]) for source in aligned.sources]
-    centrings = [Centring(aligned, index, dtype) for index in range(len(aligned))]
-    return Work(centrings, aligned.n, widths, itemsize, float(xp.finfo(dtype).eps), memory, progress)
-
-
-def mended(work: "Work", found: Products, name: str) -> tuple[dict[int, str], bool]:
+def mended(work: Work, found: Products, name: str) -> tuple[dict[int, str], bool]:
     """Return the reasons for representations without a value, and whether others now have a scale that suits them."""
     reasons: dict[int, str] = {}
     again = False
@@ -135,28 +128,6 @@ def mended(work: "Work", found: Products, name: str) -> tuple[dict[int, str], bo
             except UndefinedMetric as error:
                 reasons[index] = str(error)
     return reasons, again
-
-
-@dataclass(frozen=True)
-class Work:
-    """What is to be multiplied, and within which memory."""
-
-    centrings: Sequence[Centring]
-    n: int
-    widths: Sequence[int]
-    itemsize: int
-    eps: float
-    memory: int | None
-    progress: bool
-
-    def usable(self, without: set[int]) -> list[int]:
-        """Return the places of representations that take part."""
-        return [index for index in range(len(self.centrings)) if index not in without]
-
-    def blocks(self) -> list[slice]:
-        """Return all rows in blocks of about a million numbers."""
-        size = max(1, 2**20 // max(self.widths))
-        return [slice(start, min(start + size, self.n)) for start in range(0, self.n, size)]
 
 
 def cheaper(n: int, widths: Sequence[int]) -> str:
@@ -198,24 +169,24 @@ def group_products(
     """Return the part of all products that is of some tiles; call `done` after each Gram matrix."""
     count = len(work.centrings)
     diagonal, means = np.zeros((count, work.n)), np.zeros(count)
-    buffer, room = buffers(work, count, entries(group), whole=plan.whole)
-    for index in work.usable(without):
-        centring = work.centrings[index]
-        fill(buffer[index, :], diagonal[index], centring, group, plan, room)
-        means[index] = centring.offset
+    buffer = work.zeros(count, entries(group))
+    rooms: SimpleQueue[Array] = SimpleQueue()
+    for _ in range(work.threads):
+        rooms.put(work.room() if plan.whole else None)
+
+    def write(index: int) -> None:
+        room = rooms.get()
+        fill(buffer[index, :], diagonal[index], work.centrings[index], group, plan, room)
+        rooms.put(room)
+
+    for index, _ in zip(usable := work.usable(without), work.map(write, usable), strict=True):
+        means[index] = work.centrings[index].offset
         if done is not None:
             done()
     return Products(tile_products(buffer, buffer, group), diagonal, means)
 
 
-def buffers(work: Work, count: int, size: int, *, whole: bool) -> tuple[Array, Array | None]:
-    """Return a buffer of `count` rows of zeros, and one for a representation if a whole one may be in memory."""
-    some = work.centrings[0].load(slice(0, 1))
-    xp = array_namespace(some)
-    kind = {"dtype": work.centrings[0].dtype, "device": device(some)}
-    return xp.zeros((count, size), **kind), xp.empty((work.n, max(work.widths)), **kind) if whole else None
-
-
+@np.errstate(over="ignore", invalid="ignore", under="ignore")
 def fill(
     buffer: Array, diagonal: np.ndarray, centring: Centring, group: Sequence[Tile], plan: Plan, room: Array | None
 ) -> None:
@@ -238,9 +209,22 @@ def fill(
 
 def tile_products(one: Array, two: Array, group: Sequence[Tile]) -> np.ndarray:
     """Return the inner products of rows of two buffers, tiles off the diagonal counting twice, summed in float64."""
+    parts = [
+        (1 if tile.diagonal else 2, slice(start, min(start + PART, place.stop)))
+        for tile, place in zip(group, places(group), strict=True)
+        for start in range(place.start, place.stop, PART)
+    ]
+
+    @np.errstate(over="ignore", invalid="ignore", under="ignore")
+    def product(part: tuple[int, slice]) -> np.ndarray:
+        weight, place = part
+        found: np.ndarray = weight * as_numpy(one[:, place] @ two[:, place].T)
+        return found
+
     total = np.zeros((one.shape[0], two.shape[0]))
-    for tile, place in zip(group, places(group), strict=True):
-        total += (1 if tile.diagonal else 2) * as_numpy(one[:, place] @ two[:, place].T)
+    threads = blas_threads() if isinstance(one, np.ndarray) else 1
+    for block in side_by_side(product, parts, threads=threads) if threads > 1 else map(product, parts):
+        total += block
     return total
 
 

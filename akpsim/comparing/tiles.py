@@ -17,6 +17,11 @@ BLOCKS = (4, 12)
 """Fewest and most blocks a side when one fits in memory: with 4, 5/8 of the entries are computed."""
 
 
+def workspace(count: int, one: int) -> int:
+    """Return the bytes of a group's buffer, for `count` representations of `one` bytes each, when no cap is given."""
+    return max(WORKSPACE, count * one // 8)
+
+
 @dataclass(frozen=True)
 class Tile:
     """Part of a symmetric matrix: some rows, and columns that are the same rows or end where these begin."""
@@ -80,7 +85,7 @@ def plan_tiles(count: int, n: int, width: int, itemsize: int, memory: int | None
     one = n * width * itemsize
     # The result in float64 and its parts, the diagonals, and first rows and means.
     results = 8 * count * (4 * count + 2 * n) + 2 * itemsize * count * width
-    room = max(WORKSPACE, count * one // 8) if memory is None else memory - results
+    room = workspace(count, one) if memory is None else memory - results
     if memory is None or 4 * one <= room:
         free = (room - (0 if memory is None else 2 * one)) // (count * itemsize)
         strips = _strips(n, free if least == 1 else min(free, n * n // (2 * least)))
@@ -147,7 +152,7 @@ def plan_batches(
     results = 8 * len(widths) * (4 * len(widths) + 2 * n) + 2 * itemsize * sum(widths)
     if memory is not None and memory < (needed := results + 4 * max(8 * widest**2, 4 * itemsize * widest)):
         raise AkpsimError(f"`memory` must be at least {needed} bytes for these representations, got {memory}")
-    room = max(WORKSPACE, n * sum(widths) * itemsize // 8) if memory is None else memory
+    room = workspace(1, n * sum(widths) * itemsize) if memory is None else memory
     most = min(math.isqrt(room // 4 // 8), math.ceil(sum(widths) / least))
     batches: list[list[int]] = [[]]
     filled = 0
