@@ -7,6 +7,7 @@ import pytest
 import xarray as xr
 
 import akpsim
+from akpsim.comparing.null import moments
 from akpsim.errors import AkpsimError, UndefinedMetric
 
 
@@ -145,6 +146,35 @@ def test_the_noise_ceiling_is_that_of_mean_points():
     expected = np.mean([p @ o / np.linalg.norm(o) for p, o in zip(points, others, strict=True)])
     assert found.lower[0].item() == pytest.approx(expected)
     assert found.members.values.tolist() == [3, 2]
+
+
+def test_members_of_one_seed_are_no_others_in_a_noise_ceiling():
+    rng = np.random.default_rng(0)
+    starts = rng.normal(size=(3, 20, 4))
+    xs = [starts[seed] + 1e-3 * rng.normal(size=(20, 4)) for seed in (0, 1, 2, 0, 1, 2)]
+    stack = xr.DataArray(
+        np.stack(xs),
+        dims=("member", "sample", "neuron"),
+        coords={"stress": ("member", ["none"] * 6), "seed": ("member", [0, 1, 2, 0, 1, 2])},
+    )
+    points = np.stack([akpsim.METRICS["cka"].embed(start) for start in starts])
+    others = [points[[j for j in range(3) if j != i]].mean(axis=0) for i in range(3)]
+    expected = np.mean([p @ o / np.linalg.norm(o) for p, o in zip(points, others, strict=True)])
+    found = akpsim.noise_ceiling(akpsim.compare(stack), by="stress")
+    assert found.lower.item() == pytest.approx(expected, abs=1e-3)
+    assert found.lower.item() < found.upper.item()
+    assert np.isnan(akpsim.noise_ceiling(akpsim.compare(stack[[0, 3]]), by="stress").lower.item())
+
+
+def test_a_small_variance_of_many_samples_is_none_of_rounding():
+    n = 10**5
+    trace = np.sqrt((1 - 1e-5) * (n - 1)) * np.ones(2)  # all responses nearly at right angles, each as long
+    a = 1e-5 * (n - 1)
+    expected = 2 * a**2 / ((n + 1) * (n - 1) ** 2 * (n - 2)) + 4 * a**2 / ((n + 1) * n * (n - 1) * (n - 2) * (n - 3))
+    found = moments(trace, trace**2 / n, n).sd  # with a constant diagonal B = -2 A
+    np.testing.assert_allclose(found, np.sqrt(expected), rtol=1e-6)
+    equal = np.sqrt(n - 1) * np.ones(2)
+    assert np.isnan(moments(equal, equal**2 / n, n).sd).all()
 
 
 def test_a_noise_ceiling_needs_a_cosine():

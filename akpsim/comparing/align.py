@@ -1,6 +1,7 @@
 """Bring representations into one form: named, with the same samples in the same order, read only when sliced."""
 
 import math
+from collections import ChainMap
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
@@ -140,9 +141,24 @@ def _of_array(array: xr.DataArray) -> Aligned:
         for name, values in array.coords.items()
         if set(values.dims) <= {axis} and name != axis
     }
-    return Aligned(
-        axis, names, tuple(data[index] for index in range(len(names))), samples, coordinates, dict(array.attrs)
-    )
+    sources = _one_by_one(data, len(names))
+    return Aligned(axis, names, sources, samples, coordinates, dict(array.attrs))
+
+
+def _one_by_one(data: Any, count: int) -> tuple[Any, ...]:
+    """Return the parts of an array along its first axis; those of dask know of their own tasks alone.
+
+    Otherwise dask would go through the tasks of all whenever one of them is read.
+    """
+    parts = [data[index] for index in range(count)]
+    if not hasattr(data, "__dask_graph__"):
+        return tuple(parts)
+    import dask.array as da
+    from dask.optimization import cull
+
+    tasks = dict(data.__dask_graph__())
+    own = [cull(ChainMap(dict(part.dask.layers[part.name]), tasks), part.__dask_keys__())[0] for part in parts]
+    return tuple(da.Array(graph, part.name, part.chunks, meta=part) for graph, part in zip(own, parts, strict=True))
 
 
 def _of_mapping(named: dict[str, Any], axis: str) -> Aligned:

@@ -23,13 +23,14 @@ def noise_ceiling(similarity: xr.DataArray | xr.Dataset, *, by: str = "family") 
     similarity : DataArray (member, other), or the Dataset it was saved as
         Of a metric that is a cosine, such as cka or rsa.
     by : str
-        Coordinate that groups the members.
+        Coordinate that groups the members.  Members with the same seed began alike: where a group holds several of a
+        seed, as one of several families does, the mean of the others leaves all of them out, unless `by` is the seed.
 
     Returns
     -------
     Dataset (family)
-        ``lower``, ``upper`` and ``members``, those that have values; NaN below two; at each layer or epoch of what
-        `akpsim.compare_over` returns.
+        ``lower``, ``upper`` and ``members``, those that have values; NaN below two (or below two seeds); at each layer
+        or epoch of what `akpsim.compare_over` returns.
 
     Raises
     ------
@@ -46,20 +47,22 @@ def noise_ceiling(similarity: xr.DataArray | xr.Dataset, *, by: str = "family") 
         raise AkpsimError(f"a noise ceiling is of metrics that are cosines, such as cka; {name} is none")
     values = similarity.to_numpy()
     names = list(dict.fromkeys(groups.tolist()))
-    rows = [_bounds(values, np.flatnonzero(groups == name)) for name in names]
+    seeded = by != "seed" and "seed" in similarity.coords and bool(similarity["seed"].dims)
+    seeds = similarity["seed"].to_numpy() if seeded else np.arange(len(values))
+    rows = [_bounds(values, np.flatnonzero(groups == name), seeds) for name in names]
     columns = dict(zip(("lower", "upper", "members"), zip(*rows, strict=True), strict=True))
     attrs = {**similarity.attrs, "result": "noise_ceiling", "by": by}
     return xr.Dataset({key: (by, list(column)) for key, column in columns.items()}, {by: names}, attrs)
 
 
-def _bounds(values: np.ndarray, members: np.ndarray) -> tuple[float, float, int]:
+def _bounds(values: np.ndarray, members: np.ndarray, seeds: np.ndarray) -> tuple[float, float, int]:
     members = members[~np.isnan(values[members, members])]
-    s = values[np.ix_(members, members)]
-    if len(s) < 2:
+    s, seeds = values[np.ix_(members, members)], seeds[members]
+    if len(np.unique(seeds)) < 2:
         return float("nan"), float("nan"), len(s)
     upper = s.mean(axis=1) / np.sqrt(s.mean())
     lower = []
-    for index in range(len(s)):
-        others = np.delete(np.arange(len(s)), index)
-        lower.append(s[index, others].mean() / np.sqrt(s[np.ix_(others, others)].mean()))
+    for row, seed in zip(s, seeds, strict=True):
+        others = np.flatnonzero(seeds != seed)
+        lower.append(row[others].mean() / np.sqrt(s[np.ix_(others, others)].mean()))
     return float(np.mean(lower)), float(upper.mean()), len(s)

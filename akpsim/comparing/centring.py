@@ -25,10 +25,12 @@ class Centring:
         Which representation.
     dtype : dtype
         Of what is returned.
+    eps : float
+        Its spacing of numbers at 1.
     """
 
-    def __init__(self, aligned: Aligned, index: int, dtype: Array) -> None:
-        self.aligned, self.index, self.dtype = aligned, index, dtype
+    def __init__(self, aligned: Aligned, index: int, dtype: Array, eps: float) -> None:
+        self.aligned, self.index, self.dtype, self.eps = aligned, index, dtype, eps
         self.scale = 1.0
         self.means: list[Array] = []
 
@@ -92,8 +94,7 @@ class Centring:
 
     def doubtful(self, trace: float, n: int, safe: tuple[float, float], offset: float) -> bool:
         """Tell whether the trace of the Gram matrix is out of the safe range, or what rounding of the mean leaves."""
-        eps = float(array_namespace(self.load(slice(0, 1))).finfo(self.dtype).eps)
-        return not (max(safe[0], (64 * eps) ** 2 * n * offset) < trace <= safe[1])
+        return not (max(safe[0], (64 * self.eps) ** 2 * n * offset) < trace <= safe[1])
 
     def rescale(self, blocks: Sequence[slice], name: str) -> bool:
         """Choose a scale at which no product over- or underflows; return False if all rows are the same.

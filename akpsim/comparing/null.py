@@ -20,6 +20,9 @@ import numpy as np
 from akpsim.comparing.engine import Products
 from akpsim.errors import UndefinedMetric
 
+ROUNDING = 32
+"""Units of rounding below which a difference of sums over samples is nothing."""
+
 
 class Null(NamedTuple):
     """Mean and standard deviation of each cell over all orders of the samples."""
@@ -53,15 +56,19 @@ def permutation_null(products: Products, estimator: str) -> Null:
     diagonal = (products.diagonal**2).sum(axis=1) * unit**2
     if estimator == "debiased":  # U-centred matrices have zero diagonals
         trace, diagonal = np.zeros_like(trace) * unit, np.zeros_like(diagonal) * unit
-    return moments(trace, diagonal, n)
+    return moments(trace, diagonal, n, eps=products.eps)
 
 
-def moments(trace: np.ndarray, diagonal: np.ndarray, n: int) -> Null:
-    """Return mean and standard deviation for matrices of unit norm from their traces and sums of squared diagonals."""
+def moments(trace: np.ndarray, diagonal: np.ndarray, n: int, *, eps: float = 2**-52) -> Null:
+    """Return mean and standard deviation for matrices of unit norm from their traces and sums of squared diagonals.
+
+    A matrix of rank n - 1 with equal eigenvalues looks the same in every order; where nothing but rounding, in units of
+    `eps`, tells a matrix from it, the standard deviation is NaN.
+    """
     a = (n - 1) - trace**2
     b = n * (n + 1) * diagonal - (n - 1) * (trace**2 + 2)
+    a[np.abs(a) < ROUNDING * eps * (n - 1)] = 0
+    b[np.abs(b) < ROUNDING * eps * n * (n - 1)] = 0
     variance = 2 * np.outer(a, a) / ((n + 1) * (n - 1) ** 2 * (n - 2))
     variance = variance + np.outer(b, b) / ((n + 1) * n * (n - 1) * (n - 2) * (n - 3))
-    # A matrix of rank n - 1 with equal eigenvalues looks the same in every order: no variance but rounding.
-    variance = np.where(np.abs(variance) < 1e-14, np.nan, variance)
-    return Null(np.outer(trace, trace) / (n - 1), np.sqrt(variance))
+    return Null(np.outer(trace, trace) / (n - 1), np.sqrt(np.where(variance > 0, variance, np.nan)))

@@ -59,7 +59,7 @@ def entries(tiles: Sequence[Tile]) -> int:
 
 def places(tiles: Sequence[Tile]) -> list[slice]:
     """Return where each of some tiles lies when they are laid side by side."""
-    ends = [entries(tiles[:count]) for count in range(len(tiles) + 1)]
+    ends = itertools.accumulate((math.prod(tile.shape) for tile in tiles), initial=0)
     return [slice(start, stop) for start, stop in itertools.pairwise(ends)]
 
 
@@ -87,7 +87,8 @@ def plan_tiles(count: int, n: int, width: int, itemsize: int, memory: int | None
     results = 8 * count * (4 * count + 2 * n) + 2 * itemsize * count * width
     room = workspace(count, one) if memory is None else memory - results
     if memory is None or 4 * one <= room:
-        free = (room - (0 if memory is None else 2 * one)) // (count * itemsize)
+        # One as it is read, of which the file's own pages may be a second copy, and one centred.
+        free = (room - (0 if memory is None else 3 * one)) // (count * itemsize)
         strips = _strips(n, free if least == 1 else min(free, n * n // (2 * least)))
         if strips is not None:
             return strips

@@ -66,5 +66,6 @@ def work_on(aligned: Aligned, memory: int | None, progress: bool = False) -> Wor
     dtype = xp.float64 if wide else x.dtype
     itemsize = 8 if dtype == xp.float64 else 4
     widths = [int(source.shape[1]) for source in aligned.sources]
-    centrings = [Centring(aligned, index, dtype) for index in range(len(aligned))]
-    return Work(centrings, aligned.n, widths, itemsize, float(xp.finfo(dtype).eps), memory, progress)
+    eps = float(xp.finfo(dtype).eps)
+    centrings = [Centring(aligned, index, dtype, eps) for index in range(len(aligned))]
+    return Work(centrings, aligned.n, widths, itemsize, eps, memory, progress)
