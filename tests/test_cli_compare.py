@@ -4,7 +4,6 @@ import json
 
 import numpy as np
 import pytest
-import xarray as xr
 from akpsim_cli.main import app
 from akpsim_cli.similarity_text import _interval
 from typer.testing import CliRunner
@@ -322,10 +321,23 @@ def test_curves_and_strips_are_drawn_from_saved_results(run, tmp_path):
     np.testing.assert_allclose(shown, np.sort(pairs.similarity))
 
 
-def test_a_long_title_says_layer_and_samples(run, tmp_path):
-    invoke(run, "-o", tmp_path / "sim.nc")
-    with xr.open_dataset(tmp_path / "sim.nc") as saved:
-        assert saved.attrs["n"] == 20
+def test_titles_say_of_which_run_layer_epoch_and_how_many_samples(run, tmp_path):
+    import matplotlib as mpl
+
+    mpl.use("agg")
+    from akpsim.plots import PLOTS
+
+    given = {"heat": (), "strip": ("--pairs",), "over": ("--epoch", "all"), "within": ("--layer", "all", "--member")}
+    for name, options in given.items():
+        member = ("tanh-1",) if name == "within" else ("--layer", "dense_1")
+        invoke(run, *options, *member, "-o", tmp_path / f"{name}.nc")
+        result = akpsim.open_result(tmp_path / f"{name}.nc")
+        drawn = PLOTS[result.attrs["result"]].draw(result)
+        ax = np.atleast_1d(drawn)[-1]
+        said = (ax.get_title() + ax.figure.get_suptitle()).replace("\n", "")
+        expected = {"within": ("epoch 3", "member tanh-1"), "over": ("layer dense_1",)}
+        for words in (str(run), "n = 20 samples", *expected.get(name, ("layer dense_1", "epoch 3"))):
+            assert words in said, (name, said)
 
 
 def test_a_table_cut_inside_its_last_number_is_said_to_be_doubtful(files, tmp_path):

@@ -48,4 +48,6 @@ def similarity_pairs(similarity: xr.DataArray | xr.Dataset, *, by: str = "family
         "partner": names[columns],
     }
     attrs = {**similarity.attrs, "result": "similarity_pairs", "by": by}
-    return xr.Dataset({name: ("pair", list(column)) for name, column in table.items()}, attrs=attrs)
+    fixed = {str(name): value.reset_coords(drop=True) for name, value in similarity.coords.items() if not value.dims}
+    variables = {name: ("pair", list(column)) for name, column in table.items()}
+    return xr.Dataset(variables, {name: value for name, value in fixed.items() if name not in table}, attrs)

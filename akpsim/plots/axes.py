@@ -67,9 +67,9 @@ def legend_beside(ax: Axes, **options: Any) -> None:
     ax.legend(loc="center left", bbox_to_anchor=(1.02, 0.5), frameon=False, **options)
 
 
-def origin(result: xr.Dataset) -> str:
-    """Say which run, layer, epoch and metric a result is of, as far as it knows."""
-    scalars = [name for name in ("layer", "epoch") if name in result.coords and not result[name].dims]
+def origin(result: xr.Dataset | xr.DataArray) -> str:
+    """Say which run, layer, epoch, member and metric a result is of, as far as it knows."""
+    scalars = [name for name in ("layer", "epoch", "member") if name in result.coords and not result[name].dims]
     said = [result.attrs.get("made_from", ""), *(f"{name} {result[name].item()}" for name in scalars)]
     return ", ".join(filter(None, [*said, result.attrs.get("metric", "")]))
 

@@ -1,12 +1,13 @@
 """Draw a matrix of similarities or distances."""
 
+from textwrap import fill
 from typing import Any
 
 import numpy as np
 import xarray as xr
 from matplotlib.axes import Axes
 
-from akpsim.plots.axes import axes_or_new, metric_label
+from akpsim.plots.axes import axes_or_new, metric_label, origin
 
 FEW = 12
 """Up to so many rows, values are written into the cells and every row is labelled."""
@@ -122,11 +123,6 @@ def _title(matrix: xr.DataArray, rows: str) -> str:
     said = [f"{matrix.sizes[rows]} {rows}s"]
     if "n" in matrix.attrs:
         said.append(f"n = {matrix.attrs['n']} samples")
-    said += [
-        f"{name} {matrix[name].item()}"
-        for name in ("layer", "epoch", "member")
-        if name in matrix.coords and not matrix[name].dims
-    ]
     if np.isnan(matrix.to_numpy()).any():
         said.append("grey: no value")
-    return ", ".join(said)
+    return "\n".join(filter(None, [", ".join(said), fill(origin(matrix), 75)]))

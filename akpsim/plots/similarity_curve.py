@@ -6,7 +6,7 @@ import numpy as np
 import xarray as xr
 from matplotlib.axes import Axes
 
-from akpsim.plots.axes import MARKERS, axes_or_new, colours, metric_label
+from akpsim.plots.axes import MARKERS, axes_or_new, colours, metric_label, origin
 from akpsim.plots.similarity import plot_similarity
 
 MAPS = 8
@@ -72,10 +72,11 @@ def plot_similarity_over(whole: xr.Dataset) -> Any:
 
     over = str(whole.attrs["over"])
     chosen = np.unique(np.linspace(0, whole.sizes[over] - 1, min(MAPS, whole.sizes[over])).round().astype(int))
-    columns = min(4, len(chosen))
-    rows = -(-len(chosen) // columns)
+    rows = -(-len(chosen) // 4)
+    columns = -(-len(chosen) // rows)
     curves = int("mean" in whole)
     figure = plt.figure(figsize=(4.2 * max(2, columns), 3.6 * rows + 4.0 * curves), layout="constrained")
+    figure.suptitle(origin(whole), fontsize=9)
     grid = figure.add_gridspec(rows + curves, columns)
     axes = [plot_similarity_curve(_means(whole), ax=figure.add_subplot(grid[0, :]))] if curves else []
     for above in axes:  # beside the curves, the legend would draw the last colour bar away from its map

@@ -1,10 +1,12 @@
 """Draw every pair of members as a point, within families and between them."""
 
+from textwrap import fill
+
 import numpy as np
 import xarray as xr
 from matplotlib.axes import Axes
 
-from akpsim.plots.axes import axes_or_new, colours, metric_label
+from akpsim.plots.axes import axes_or_new, colours, metric_label, origin
 
 WIDTH = 0.3
 """Half the width over which points of a strip are spread, so that they do not hide each other."""
@@ -48,4 +50,5 @@ def plot_similarity_strip(pairs: xr.Dataset, *, ax: Axes | None = None) -> Axes:
     )
     ax.invert_yaxis()
     ax.set_xlabel(f"{metric_label(pairs.attrs)} of a pair (hollow: same seed)")
+    ax.set_title("\n".join(filter(None, [f"n = {pairs.attrs['n']} samples", fill(origin(pairs), 75)])), fontsize=8)
     return ax
