@@ -93,21 +93,19 @@ def compare(
     result: Any
     with warnings.catch_warnings(record=True) as said:
         warnings.simplefilter("always", AkpsimWarning)
+        representations: Any = akpsim.read_features(sources or []) if run is None else run.representations(**fixed)
+        if more and not permutations and not resamples and _samples(representations) < LEAST:
+            more = False
+            typer.echo(f"note: no z below {LEAST} samples", err=True)
+        options |= {"progress": show, **(inference if more else {})}
         if over:
-            given = {**options, **(inference if more else {}), "significance": more, "progress": show}
             whole = akpsim.compare_within if member else akpsim.compare_over
-            result = whole(run, over, **({"member": member} if member else {"cache": True}), **fixed, **given)
+            one_or_all: dict[str, Any] = {"member": member} if member else {"cache": True}
+            result = whole(run, over, significance=more, **one_or_all, **fixed, **options)
         else:
-            representations: Any = akpsim.read_features(sources or []) if run is None else run.representations(**fixed)
-            few = _samples(representations) < LEAST and not permutations and not resamples
+            function: Any = akpsim.significance if more else akpsim.compare
             cache = None if run is None else akpsim.cache_folder(run, representations)
-            given = {**options, "cache": cache, "progress": show}
-            if more and not few:
-                result = akpsim.significance(representations, **inference, **given)
-            else:
-                result = akpsim.compare(representations, **given)
-                if more:
-                    typer.echo(f"note: no z below {LEAST} samples", err=True)
+            result = function(representations, cache=cache, **options)
     known = json.loads(result.attrs.get("cautions", "[]"))  # printed with the result
     for sentence in dict.fromkeys(str(warning.message) for warning in said):
         if not any(sentence in caution for caution in known):

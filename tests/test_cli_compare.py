@@ -26,7 +26,7 @@ def run(tmp_path):
     return made(tmp_path, {"dense_1": 6, "dense_2": 4})
 
 
-def made(tmp_path, layers):
+def made(tmp_path, layers, samples=20):
     families = [{"name": "baseline"}, {"name": "tanh", "stress": "severe", "dose": 1.0}]
     study = load_study({"name": "made", "members": 3, "families": families})
     rng = np.random.default_rng(0)
@@ -38,8 +38,8 @@ def made(tmp_path, layers):
             writer = MemberWriter(path, attrs)
             for layer, neurons in layers.items():
                 for epoch in (0, 1):
-                    values = rng.normal(size=(20, neurons))
-                    writer.activation(layer, epoch, values, epochs=[0, 3], samples=SAMPLES)
+                    values = rng.normal(size=(samples, neurons))
+                    writer.activation(layer, epoch, values, epochs=[0, 3], samples=SAMPLES[:samples])
             writer.finish({})
             writer.close()
     write_text(tmp_path / "made" / "study.toml", study.to_toml())
@@ -415,6 +415,11 @@ def test_three_samples_have_values_and_no_z(tmp_path):
     result = invoke(tmp_path / "a.npy", tmp_path / "b.npy", "-o", tmp_path / "out.nc")
     assert result.exit_code == 0, result.output
     assert "no z below 4 samples" in result.stderr
+    run = made(tmp_path, {"dense_1": 6, "dense_2": 4}, samples=3)
+    for options in (["--layer", "all"], ["--layer", "all", "--member", "tanh-1"], ["--epoch", "all"], []):
+        result = invoke(run, *options, "-o", tmp_path / "out.nc")
+        assert result.exit_code == 0, result.output
+        assert "no z below 4 samples" in result.stderr
     np.testing.assert_array_equal(akpsim.open_result(tmp_path / "out.nc").similarity, akpsim.compare(arrays))
 
 
