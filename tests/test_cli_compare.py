@@ -415,12 +415,12 @@ def test_three_samples_have_values_and_no_z(tmp_path):
     result = invoke(tmp_path / "a.npy", tmp_path / "b.npy", "-o", tmp_path / "out.nc")
     assert result.exit_code == 0, result.output
     assert "no z below 4 samples" in result.stderr
+    np.testing.assert_array_equal(akpsim.open_result(tmp_path / "out.nc").similarity, akpsim.compare(arrays))
     run = made(tmp_path, {"dense_1": 6, "dense_2": 4}, samples=3)
     for options in (["--layer", "all"], ["--layer", "all", "--member", "tanh-1"], ["--epoch", "all"], []):
         result = invoke(run, *options, "-o", tmp_path / "out.nc")
         assert result.exit_code == 0, result.output
         assert "no z below 4 samples" in result.stderr
-    np.testing.assert_array_equal(akpsim.open_result(tmp_path / "out.nc").similarity, akpsim.compare(arrays))
 
 
 def test_a_correction_of_nothing_is_refused(files):
