@@ -87,7 +87,8 @@ def compare(
         "resamples": resamples,
         "seed": seed,
     }
-    more = bool(permutations or resamples or akpsim.METRICS[name].products)
+    declared = akpsim.METRICS[name].under(akpsim.METRICS[name].arguments(arguments))
+    more = bool(permutations or resamples or declared.products)
     fixed: dict[str, Any] = {"layer": None if layer == "all" else layer, "epoch": _epoch(epoch)}
     show = not as_json
     result: Any

@@ -11,7 +11,7 @@ import xarray as xr
 
 from akpsim.checks import one_of
 from akpsim.errors import MisalignedSamples
-from akpsim.metrics.metric import Array, floating
+from akpsim.metrics.metric import Array, floating, precise
 
 
 @dataclass(frozen=True)
@@ -26,6 +26,8 @@ class Aligned:
         One label each.
     sources : tuple
         One array (sample, neuron) each, in memory or lazy.
+    mixed : bool
+        Whether some are in single precision and some are not: then all are read in double precision.
     coordinates : dict
         Coordinates along `axis`, and scalars.
     attrs : dict
@@ -36,6 +38,7 @@ class Aligned:
     names: tuple[Any, ...]
     sources: tuple[Any, ...]
     samples: tuple[Any, ...] | None = None
+    mixed: bool = False
     coordinates: dict[str, Any] = field(default_factory=dict)
     attrs: dict[str, Any] = field(default_factory=dict)
 
@@ -70,7 +73,8 @@ class Aligned:
         block = source if rows == slice(None) and not isinstance(source, Taken) else source[rows]
         block = block.compute() if hasattr(block, "compute") else block
         # What another process sent need not begin at a word, and products of such differ in their last bits.
-        return floating(np.require(block, requirements="A") if isinstance(block, np.ndarray) else block)
+        block = floating(np.require(block, requirements="A") if isinstance(block, np.ndarray) else block)
+        return precise(block) if self.mixed else block
 
 
 class Taken:
@@ -110,6 +114,7 @@ def align(representations: Any, *, axis: str = "member") -> Aligned:
     if isinstance(representations, xr.DataArray):
         return _of_array(representations)
     if isinstance(representations, Mapping):
+        _refuse_twice([str(name) for name in representations], axis)
         return _of_mapping({str(name): array for name, array in representations.items()}, axis)
     if isinstance(representations, Sequence) or (hasattr(representations, "ndim") and representations.ndim == 3):
         named = {str(getattr(array, "name", None) or index): array for index, array in enumerate(representations)}
@@ -134,6 +139,7 @@ def _of_array(array: xr.DataArray) -> Aligned:
     axis = next(str(dim) for dim in array.dims if dim not in ("sample", "neuron"))
     array = array.transpose(axis, "sample", "neuron")
     names = tuple(array[axis].to_numpy().tolist())
+    _refuse_twice(names, axis)
     samples = _ids(array, axis)
     data = array.data
     coordinates = {
@@ -142,7 +148,7 @@ def _of_array(array: xr.DataArray) -> Aligned:
         if set(values.dims) <= {axis} and name != axis
     }
     sources = _one_by_one(data, len(names))
-    return Aligned(axis, names, sources, samples, coordinates, dict(array.attrs))
+    return Aligned(axis, names, sources, samples, coordinates=coordinates, attrs=dict(array.attrs))
 
 
 def _one_by_one(data: Any, count: int) -> tuple[Any, ...]:
@@ -188,7 +194,23 @@ def _of_mapping(named: dict[str, Any], axis: str) -> Aligned:
         elif known is not None and ids is not None and ids != known:
             source = source[_order(known, ids, first, name)]
         sources.append(source)
-    return Aligned(axis, tuple(named), tuple(sources), known)
+    of_torch = ["torch" in type(source).__module__ for source in sources]
+    if any(of_torch) and not all(of_torch):
+        others = [name for name, torch in zip(named, of_torch, strict=True) if torch != of_torch[0]]
+        kinds = [type(named[name]).__name__ for name in (next(iter(named)), others[0])]
+        raise MisalignedSamples(
+            f"representations must be all torch tensors or none, got {next(iter(named))!r}, a {kinds[0]}, and "
+            f"{others[0]!r}, a {kinds[1]}"
+        )
+    single = ["float32" in str(getattr(source, "dtype", "")) for source in sources]
+    return Aligned(axis, tuple(named), tuple(sources), known, mixed=any(single) and not all(single))
+
+
+def _refuse_twice(names: Sequence[Any], axis: str) -> None:
+    """Raise if two representations have one name."""
+    if len(set(names)) < len(names):
+        twice = next(name for name in names if list(names).count(name) > 1)
+        raise MisalignedSamples(f"{axis}s need names of their own, got {twice!r} twice")
 
 
 def _refuse_others(array: Any, name: str) -> None:

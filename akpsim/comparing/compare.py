@@ -23,6 +23,10 @@ from akpsim.metrics.caution import cautions, chance
 from akpsim.metrics.cka import EVEN, SAME
 from akpsim.store import provenance
 
+DOUBLE = float(np.finfo(np.float64).eps)
+CANCELS = 4.0
+"""By how much terms may be larger than what they leave in single precision; beyond, double precision is taken."""
+
 
 def compare(
     representations: Any,
@@ -33,6 +37,7 @@ def compare(
     axis: str = "member",
     maps: Rule | None = None,
     positions: int | None = None,
+    maps_seed: int = 0,
     cache: Path | str | None = None,
     workers: int | None = None,
     scheduler: str | None = None,
@@ -57,8 +62,8 @@ def compare(
         to be.
     axis : str
         What the entries of a mapping or sequence are: ``"member"``, ``"layer"`` or ``"epoch"``.
-    maps, positions : str and int, optional
-        What is done to arrays of convolutional maps: see `akpsim.from_maps`.
+    maps, positions, maps_seed : str, int and int, optional
+        What is done to arrays of convolutional maps, and the seed of the positions: see `akpsim.from_maps`.
     cache : Path, optional
         A folder where Gram matrices are kept by content; worth it for many neurons, and for members added one by one.
         Used by cka and cka_debiased in this process.
@@ -92,11 +97,10 @@ def compare(
     """
     found = metric if isinstance(metric, Metric) else METRICS[metric]
     arguments = found.arguments(parameters)
+    found = found.under(arguments)
     one_of(undefined, "undefined", ("nan", "raise"))
     most = in_bytes(memory)
-    aligned = align(representations, axis=axis)
-    if maps is not None:
-        aligned = mapped(aligned, maps, positions)
+    aligned = mapped(align(representations, axis=axis), maps, positions, maps_seed)
     check_enough(aligned, found)
     with perhaps_connected(workers, scheduler) as client:
         options: dict[str, Any] = {"memory": most, "cache": cache, "progress": progress, "client": client}
@@ -134,11 +138,14 @@ def all_pairs(
     """Return the scores of all pairs, and the inner products of Gram matrices they are made of, if they are."""
     if not metric.products:
         return by_points(metric, aligned, arguments, memory=memory, progress=progress, client=client), None
+    options: dict[str, Any] = {"name": metric.name, "memory": memory, "progress": progress}
     if cache is not None and client is None:
         as_path(cache, "cache")
-        products, absent = cached_products(aligned, cache, name=metric.name, memory=memory, progress=progress)
+        products, absent = cached_products(aligned, cache, **options)
     else:
-        products, absent = linear_products(aligned, name=metric.name, memory=memory, progress=progress, client=client)
+        products, absent = linear_products(aligned, client=client, **options)
+    if products.eps > DOUBLE and products.cancels(metric.products) > CANCELS:
+        products, absent = linear_products(aligned, double=True, client=client, **options)
     return valued(metric, aligned, products, absent), products
 
 
@@ -157,10 +164,12 @@ def valued(metric: Metric, aligned: Aligned, products: Products, absent: dict[in
     return Scores(values, {str(aligned.names[index]): reason for index, reason in sorted({**flat, **absent}.items())})
 
 
-def mapped(aligned: Aligned, rule: Rule, positions: int | None) -> Aligned:
-    """Return representations made of convolutional maps by one rule, which their attributes tell."""
-    sources = tuple(from_maps(source, rule, positions=positions) for source in aligned.sources)
-    made = {"maps": rule} | ({} if positions is None else {"positions": positions})
+def mapped(aligned: Aligned, rule: Rule | None, positions: int | None, seed: int) -> Aligned:
+    """Return representations made of convolutional maps by one rule, which their attributes tell; without, as is."""
+    if rule is None:
+        return aligned
+    sources = tuple(from_maps(source, rule, positions=positions, seed=seed) for source in aligned.sources)
+    made = {"maps": rule} | ({} if positions is None else {"positions": positions, "maps_seed": seed})
     return replace(aligned, sources=sources, attrs={**aligned.attrs, **made})
 
 
@@ -221,5 +230,6 @@ def labelled(scores: Scores, aligned: Aligned, metric: Metric, arguments: dict[s
         study=aligned.attrs.get("study"),
         maps=aligned.attrs.get("maps"),
         positions=aligned.attrs.get("positions"),
+        maps_seed=aligned.attrs.get("maps_seed"),
     )
     return xr.DataArray(scores.values, dims=(axis, "other"), coords=coordinates, name="similarity", attrs=attrs)

@@ -57,6 +57,19 @@ class Products:
     means: np.ndarray
     eps: float = float(np.finfo(np.float64).eps)
     """Spacing of numbers in the precision in which they were computed."""
+    by_feature: bool = False
+    """Whether `off` is what the diagonals leave of whole products."""
+
+    def cancels(self, estimator: str) -> float:
+        """Return by how much the terms of a norm are larger than it is, for the representation where that is most."""
+        n = self.diagonal.shape[1]
+        d, whole = (self.diagonal**2).sum(axis=1), self.diagonal.sum(axis=1) ** 2
+        off = np.diagonal(self.off)
+        terms = np.abs(off) + (d if self.by_feature else 0.0)
+        terms = terms + (d if estimator == "biased" else whole / ((n - 1) * (n - 2)) + d * (2 / (n - 2)))
+        norms = np.diagonal(self.inner(estimator))
+        there = terms > 0  # not so of representations without a value
+        return float((terms[there] / np.maximum(norms[there], terms[there] * self.eps)).max(initial=1.0))
 
     def inner(self, estimator: str) -> np.ndarray:
         """Return the inner products of all pairs under an estimator, ``"biased"`` or ``"debiased"``."""
@@ -76,6 +89,7 @@ def linear_products(
     memory: int | None = None,
     progress: bool = False,
     way: str | None = None,
+    double: bool = False,
     client: Any = None,
 ) -> tuple[Products, dict[int, str]]:
     """Return inner products of all pairs, and the reasons for representations that have none.
@@ -92,6 +106,8 @@ def linear_products(
         Show how far the work is.
     way : str, optional
         ``"gram"`` or ``"feature"``; by default the one with fewer multiplications.
+    double : bool
+        In double precision, whatever the representations are in.
     client : Client, optional
         Of a cluster whose workers do it, as `akpsim.cluster.connected` gives it.
     """
@@ -102,15 +118,16 @@ def linear_products(
         if held is not aligned and memory is not None:
             memory -= aligned.size
         aligned = held
-    work = work_on(aligned, memory, progress)
-    multiply = {"gram": _by_gram, "feature": _by_feature}[way or cheaper(aligned.n, work.widths)]
+    work = work_on(aligned, memory, progress, double=double)
+    way = way or cheaper(aligned.n, work.widths)
+    multiply = {"gram": _by_gram, "feature": _by_feature}[way]
     with np.errstate(over="ignore", invalid="ignore", under="ignore"):  # looked for in what comes out, and mended
         found = multiply(work, set(), client)
     reasons, again = mended(work, found, name)
     found = multiply(work, set(reasons), client) if again else found
     absent = list(reasons)
     found.off[absent, :] = found.off[:, absent] = found.diagonal[absent] = 0.0
-    return replace(found, eps=work.eps), reasons
+    return replace(found, eps=work.eps, by_feature=way == "feature"), reasons
 
 
 def mended(work: Work, found: Products, name: str) -> tuple[dict[int, str], bool]:

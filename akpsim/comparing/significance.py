@@ -15,10 +15,11 @@ import xarray as xr
 from akpsim.checks import at_least, generator, in_range, one_of
 from akpsim.cluster import each, perhaps_connected
 from akpsim.comparing.align import Aligned, align
-from akpsim.comparing.compare import all_pairs, check_enough, in_bytes, labelled, raise_if_useless
+from akpsim.comparing.compare import all_pairs, check_enough, in_bytes, labelled, mapped, raise_if_useless
 from akpsim.comparing.engine import ONCE
+from akpsim.comparing.maps import Rule
 from akpsim.comparing.null import Null, permutation_null
-from akpsim.comparing.points import Embedded, blocks_within, embedded, scores_of
+from akpsim.comparing.points import Embedded, Scores, blocks_within, embedded, scores_of
 from akpsim.errors import AkpsimError, UndefinedMetric
 from akpsim.metrics import METRICS, Metric
 from akpsim.metrics.metric import differences
@@ -39,6 +40,9 @@ def significance(
     seed: int | np.random.Generator | None = 0,
     memory: int | str | None = None,
     axis: str = "member",
+    maps: Rule | None = None,
+    positions: int | None = None,
+    maps_seed: int = 0,
     cache: Path | str | None = None,
     workers: int | None = None,
     scheduler: str | None = None,
@@ -49,7 +53,7 @@ def significance(
 
     Parameters
     ----------
-    representations, metric, memory, axis, cache, workers, scheduler, progress, **parameters
+    representations, metric, memory, axis, maps, positions, maps_seed, cache, workers, scheduler, progress, **parameters
         As for `akpsim.compare`.
     permutations : int
         Random orders of the samples for p-values; none by default.  Linear CKA has its z without any.
@@ -79,6 +83,7 @@ def significance(
     """
     found = metric if isinstance(metric, Metric) else METRICS[metric]
     arguments = found.arguments(parameters)
+    found = found.under(arguments)
     one_of(correction, "correction", CORRECTIONS)
     in_range(level, "level", 0, 1)
     at_least(permutations, "permutations", 0)
@@ -90,7 +95,7 @@ def significance(
             f"{found.name} compares one number of each side, which the order of samples does not change: "
             "`permutations` say nothing about it"
         )
-    aligned = align(representations, axis=axis)
+    aligned = mapped(align(representations, axis=axis), maps, positions, maps_seed)
     check_enough(aligned, found)
     rng = generator(seed)
     most = in_bytes(memory)
@@ -223,20 +228,27 @@ def _interval(
     half = aligned.n // 2
     if half < max(metric.smallest, 4):
         raise UndefinedMetric(f"an interval needs at least {2 * max(metric.smallest, 4)} samples, got {aligned.n}")
-    tables = each(
-        of_half, halves, aligned, metric, arguments, client=client, label="halves of the samples", show=progress
+    parts = list(
+        each(of_half, halves, aligned, metric, arguments, client=client, label="halves of the samples", show=progress)
     )
-    drawn = np.stack(list(tables))
+    drawn = np.stack([part.values for part in parts])
+    without = [part for part in parts if np.isnan(part.values[~np.isnan(values)]).any()]
+    if without:
+        name, reason = next(iter(without[0].reasons.items()))
+        raise UndefinedMetric(
+            f"there is no interval: on {len(without)} of {len(parts)} random halves of {half} samples {name} has no "
+            f"value, the first time because {reason}"
+        )
     # The variance over samples of m of n, times m / (n - m), is that of the whole.
     spread = np.sqrt(half / (aligned.n - half)) * (drawn - drawn.mean(axis=0))
     low, high = np.quantile(spread, [(1 - level) / 2, (1 + level) / 2], axis=0)
     return values + low, values + high
 
 
-def of_half(rows: np.ndarray, aligned: Aligned, metric: Metric, arguments: dict[str, Any]) -> np.ndarray:
-    """Return the values of all pairs on some of the samples."""
+def of_half(rows: np.ndarray, aligned: Aligned, metric: Metric, arguments: dict[str, Any]) -> Scores:
+    """Return the scores of all pairs on some of the samples."""
     sliced = {
         name: [value[row] for row in rows.tolist()] if isinstance(value, list) else value
         for name, value in arguments.items()
     }
-    return all_pairs(metric, aligned.take(rows), sliced)[0].values
+    return all_pairs(metric, aligned.take(rows), sliced)[0]

@@ -58,11 +58,11 @@ class Work:
         return [slice(start, min(start + size, self.n)) for start in range(0, self.n, size)]
 
 
-def work_on(aligned: Aligned, memory: int | None, progress: bool = False) -> Work:
-    """Return what is to be multiplied, in the precision of the most precise representation."""
+def work_on(aligned: Aligned, memory: int | None, progress: bool = False, *, double: bool = False) -> Work:
+    """Return what is to be multiplied, in the precision of the most precise representation, or in double precision."""
     x = aligned.load(0, slice(0, 1))
     xp = array_namespace(x)
-    wide = any("64" in str(source.dtype) for source in aligned.sources)
+    wide = double or any("64" in str(source.dtype) for source in aligned.sources)
     dtype = xp.float64 if wide else x.dtype
     itemsize = 8 if dtype == xp.float64 else 4
     widths = [int(source.shape[1]) for source in aligned.sources]

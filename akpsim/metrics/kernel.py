@@ -5,6 +5,9 @@ fraction of the median distance between different samples, so that the scale of 
 number of its own.
 """
 
+from collections.abc import Mapping
+from typing import Any
+
 from array_api_compat import array_namespace
 
 from akpsim.errors import UndefinedMetric
@@ -83,6 +86,17 @@ def unit_rv(x: Array, *, modified: bool) -> Array:
     return unit(xp.reshape(k, (-1,)), "rv is undefined: no two different samples have a product other than zero")
 
 
+def _with_sigma(arguments: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what a bandwidth that is not relative to the data changes in the declarations."""
+    unit_free = frozenset({"translation", "rotation", "permutation"})
+    return {} if arguments["sigma"] is None else {"invariant_to": unit_free}
+
+
+def _modified(arguments: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what leaving out the diagonal changes: the plain form is cka, and is computed as that."""
+    return {"products": None} if arguments["modified"] else {}
+
+
 cka_rbf = Metric(
     name="cka_rbf",
     summary="centred kernel alignment with a radial basis function kernel, biased",
@@ -99,6 +113,7 @@ cka_rbf = Metric(
     smallest=3,
     cosine=True,
     parameters=BANDWIDTH,
+    varies=_with_sigma,
 )
 
 cka_rbf_debiased = Metric(
@@ -115,6 +130,7 @@ cka_rbf_debiased = Metric(
     smallest=4,
     cosine=True,
     parameters=BANDWIDTH,
+    varies=_with_sigma,
 )
 
 rv = Metric(
@@ -132,5 +148,7 @@ rv = Metric(
     "cka_debiased",
     smallest=3,
     cosine=True,
+    products="biased",
+    varies=_modified,
     parameters={"modified": Parameter(False, "set the diagonals of both matrices to zero (RV2)")},
 )

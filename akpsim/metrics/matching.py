@@ -5,6 +5,9 @@ matching says which pairs count: neurons with the same number, as members traine
 assignment that is best in sum; or for each neuron its best partner.
 """
 
+from collections.abc import Mapping
+from typing import Any
+
 from array_api_compat import array_namespace
 
 from akpsim.errors import UndefinedMetric
@@ -65,6 +68,16 @@ def soft(one: tuple[Array, Array], two: tuple[Array, Array]) -> float:
     return matched(one, two, match="soft")
 
 
+def _declared(arguments: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what a choice of matching changes in the declarations."""
+    if arguments["match"] == "identity":
+        return {}
+    return {
+        "invariant_to": frozenset({"translation", "permutation", "scaling"}),
+        "symmetric": arguments["match"] != "soft",
+    }
+
+
 correlation = Metric(
     name="correlation",
     summary="mean correlation of neurons with the same number, for members whose neurons correspond",
@@ -80,6 +93,7 @@ correlation = Metric(
         "match": Parameter("identity", "which neurons are compared", allowed=MATCHES),
         "dead": DEAD,
     },
+    varies=_declared,
 )
 
 hard_match = Metric(

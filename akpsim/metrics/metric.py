@@ -4,7 +4,7 @@ import inspect
 import math
 import warnings
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, Literal
 
@@ -63,6 +63,8 @@ class Metric:
         spaces; what chance alone gives them depends on it.
     parameters : mapping
         Keyword arguments of `embed` and `score`.
+    varies : callable, optional
+        ``varies(arguments)`` gives the declarations that are others under these arguments than at the defaults.
     """
 
     name: str
@@ -83,6 +85,7 @@ class Metric:
     data: Literal["activations", "outputs"] = "activations"
     dimension: Callable[[Point], int] | None = None
     parameters: Mapping[str, Parameter] = field(default_factory=dict)
+    varies: Callable[[Mapping[str, Any]], dict[str, Any]] | None = None
 
     def __call__(self, x: Array, y: Array, **parameters: Any) -> float:
         """Return the value for two representations of the same samples.
@@ -107,11 +110,17 @@ class Metric:
             If counts of samples and dimensions alone make the value large.
         """
         arguments = self.arguments(parameters)
-        x, y = self.checked(x), self.checked(y)
+        own = self.under(arguments)
+        x, y = own.checked(x), own.checked(y)
         if x.shape[0] != y.shape[0]:
             raise MisalignedSamples(
                 f"both representations must have the same samples, got {x.shape[0]} and {y.shape[0]}"
             )
+        if array_namespace(x) is not array_namespace(y):
+            kinds = " and a ".join(type(side).__name__ for side in (x, y))
+            raise MisalignedSamples(f"both representations must be of one library, got a {kinds}")
+        if x.dtype != y.dtype:
+            x, y = precise(x), precise(y)
         self.check_widths(x.shape[1], y.shape[1])
         points = [self.point(x, arguments)], [self.point(y, arguments)]
         value = float(self.scores(*points, arguments)[0, 0])
@@ -130,6 +139,10 @@ class Metric:
             name: parameter.check(name, given[name]) if name in given else parameter.default
             for name, parameter in self.parameters.items()
         }
+
+    def under(self, arguments: Mapping[str, Any]) -> "Metric":
+        """Return the metric as it declares itself under these arguments."""
+        return self if self.varies is None else replace(self, **self.varies(arguments))
 
     def point(self, x: Array, arguments: Mapping[str, Any]) -> Point:
         """Return the point of a checked representation."""

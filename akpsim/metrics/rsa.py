@@ -3,6 +3,9 @@ r"""Representational similarity analysis: how alike two matrices of dissimilarit
 Each representation gives the dissimilarities of all pairs of different samples, as a vector; the vectors are compared.
 """
 
+from collections.abc import Mapping
+from typing import Any
+
 import numpy as np
 from array_api_compat import array_namespace
 
@@ -66,6 +69,15 @@ def agreement(points: list[Array], others: list[Array], *, compare: str) -> Arra
     return np.asarray([[kendalltau(one, two).statistic for two in against] for one in vectors])
 
 
+def _declared(arguments: Mapping[str, Any]) -> dict[str, Any]:
+    """Return what the choice of dissimilarities and of their comparison changes in the declarations."""
+    more: set[Any] = {"correlation": set(), "cosine": {"rotation"}}.get(arguments["rdm"], {"rotation", "translation"})
+    return {
+        "invariant_to": frozenset({"permutation", "scaling"} | more),
+        "cosine": arguments["compare"] != "kendall",
+    }
+
+
 rsa = Metric(
     name="rsa",
     summary="representational similarity analysis: agreement of two matrices of dissimilarities",
@@ -79,6 +91,8 @@ rsa = Metric(
     beware="with the default correlation RDM an offset of a neuron changes it; entries of an RDM are not independent, "
     "so that a p-value of the correlation itself means nothing",
     smallest=4,
+    cosine=True,
+    varies=_declared,
     parameters={
         "rdm": Parameter(
             "correlation",

@@ -4,7 +4,9 @@ import json
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import xarray as xr
+from scipy import __version__ as scipy_version
 
 import akpsim
 from akpsim.checks import as_path, instance
@@ -14,9 +16,10 @@ from akpsim.seal import seal, state_of
 
 
 def provenance(**made_by: Any) -> dict[str, Any]:
-    """Return attributes that say what made a result: this version and the arguments, in forms netCDF can hold."""
+    """Return attributes that say what made a result: versions and arguments, in forms netCDF can hold."""
     plain = {key: value for key, value in made_by.items() if value is not None}
-    return {"akpsim_version": akpsim.__version__} | {
+    versions = {"akpsim_version": akpsim.__version__, "numpy_version": np.__version__, "scipy_version": scipy_version}
+    return versions | {
         key: value if isinstance(value, str | int | float) and not isinstance(value, bool) else json.dumps(value)
         for key, value in plain.items()
     }
