@@ -29,6 +29,7 @@ from .dynamics import simulate_dynamics as simulate_dynamics
 from .dynamics import simulate_lotka_volterra as simulate_lotka_volterra
 from .dynamics import swap_times as swap_times
 from .errors import AkpsimError as AkpsimError
+from .errors import AkpsimWarning as AkpsimWarning
 from .features import FEATURE_SUFFIXES as FEATURE_SUFFIXES
 from .features import read_features as read_features
 from .karenina import anosim as anosim

@@ -75,8 +75,8 @@ def unknown_name(kind: str, name: object, known: Iterable[str]) -> UnknownName:
     """Return the error for a name that is not among those known: the nearest first, then all."""
     known = list(known)
     near = get_close_matches(name, known, n=1) if isinstance(name, str) else []
-    hint = f"did you mean {near[0]!r}? " if near else ""
-    return UnknownName(f"unknown {kind} {shortened(name)}: {hint}There are: {', '.join(known)}")
+    hint = f"did you mean {near[0]!r}? There are" if near else "there are"
+    return UnknownName(f"unknown {kind} {shortened(name)}: {hint}: {', '.join(known)}")
 
 
 def shortened(value: object) -> str:

@@ -64,12 +64,15 @@ def compare(
         akpsim compare a.npy b.npy c.csv --metric cka --debiased -o similarity.nc
     """
     run = run_of(sources)
-    name = metric if not debiased or metric.endswith("_debiased") else f"{metric}_debiased"
+    name, arguments = _estimator(metric, debiased, _parameters(param))
     over: Any = "layer" if layer == "all" else "epoch" if epoch == "all" else None
     _refuse_unused(run, over, layer, epoch, member, pairs)
     if correction != "max" and not permutations:
         raise AkpsimError("`--correction` is of p-values; give `--permutations`, such as 199, as well")
-    arguments = _parameters(param)
+    if "labels" in akpsim.METRICS[name].parameters and "labels" not in arguments:
+        raise AkpsimError(
+            f"{name} needs the true class of each sample: --param labels=FILE, a .npy or text file of whole numbers"
+        )
     if run is not None and akpsim.METRICS[name].data == "outputs" and over != "layer":
         layer = layer or "logits"
         if layer == "logits" and "logits" in akpsim.METRICS[name].parameters:
@@ -117,6 +120,19 @@ def compare(
     path = akpsim.save(saved, out or _default(run, saved, over, epoch))
     shown = (path, result, table, ceilings)
     typer.echo(json.dumps(report(*shown)) if as_json else text(*shown))
+
+
+def _estimator(metric: str, debiased: bool, arguments: dict[str, Any]) -> tuple[str, dict[str, Any]]:
+    """Return the name of a metric or of its debiased form, and its arguments."""
+    if not debiased or metric.endswith("_debiased"):
+        return metric, arguments
+    if f"{metric}_debiased" in akpsim.METRICS:
+        return f"{metric}_debiased", arguments
+    if "debiased" in akpsim.METRICS[metric].parameters:
+        return metric, {**arguments, "debiased": True}
+    having = [name for name, known in akpsim.METRICS.items() if "debiased" in known.parameters]
+    having += [name.removesuffix("_debiased") for name in akpsim.METRICS if name.endswith("_debiased")]
+    raise AkpsimError(f"`--debiased` is of {', '.join(sorted(having))}; {metric} has no debiased form")
 
 
 def _refuse_unused(run: Any, over: str | None, layer: str | None, epoch: str, member: str | None, pairs: bool) -> None:
@@ -184,6 +200,8 @@ def _parameters(given: list[str] | None) -> dict[str, Any]:
 def _labels(text: str) -> list[int]:
     """Return one class a sample from a .npy or text file of whole numbers, or from the numbers themselves."""
     path = Path(text)
+    if path.suffix in (".npy", ".txt", ".csv") and not path.is_file():
+        raise InvalidData(f"`labels`: there is no file {text}")
     try:
         if path.suffix == ".npy" and path.is_file():
             return _whole(path)
@@ -209,7 +227,15 @@ def _default(run: Any, result: Any, over: str | None, epoch: str) -> Path:
     """Return where a result goes that nobody named a place for."""
     kind = result.attrs["result"].replace("_over", "").replace("_", "-")
     layer = result.coords["layer"].item() if "layer" in result.coords and not result["layer"].dims else None
-    parts = [kind, result.attrs["metric"], layer, f"{over}s" if over else None]
+    given = json.loads(result.attrs.get("parameters", "{}"))
+    defaults = akpsim.METRICS[result.attrs["metric"]].arguments({})
+    told = {key: value for key, value in given.items() if key not in ("labels", "logits")}
+    changed = {key: value for key, value in told.items() if value != defaults[key]}
+    changed |= {key: result.attrs[key] for key in ("permutations", "resamples") if result.attrs.get(key)}
+    parts = [kind, result.attrs["metric"], *(f"{key}_{value}" for key, value in changed.items()), layer]
+    parts.append(f"{over}s" if over else None)
+    if kind == "similarity-pairs" and result.attrs["by"] != "family":
+        parts.append(f"by_{result.attrs['by']}")
     if epoch not in ("-1", "all"):
         parts.append(f"epoch_{epoch}")
     if over and "member" in result.coords and not result["member"].dims:

@@ -6,6 +6,10 @@ from typing import Any
 
 FEW = 12
 """Up to so many rows a matrix without families is printed whole."""
+SHOWN = 3
+"""Reasons of representations without a value that are printed."""
+ROUNDING = 1e-6
+"""By how much an interval may leave the range of a metric without being too wide."""
 KEYS = (
     "mean",
     "mean_lower",
@@ -108,7 +112,9 @@ def text(path: Path, result: Any, table: Any, ceilings: Any) -> str:
     if result.attrs.get("permutations"):
         lines.append(_tests(result.attrs))
     undefined = json.loads(result.attrs.get("undefined", "{}"))
-    lines += [f"no value for {name}: {reason}" for name, reason in undefined.items()]
+    lines += [f"no value for {name}: {reason}" for name, reason in list(undefined.items())[:SHOWN]]
+    if len(undefined) > SHOWN:
+        lines.append(f"... nor for {len(undefined) - SHOWN} others; the result's attribute `undefined` has all reasons")
     lines += [f"caution: {sentence}" for sentence in json.loads(result.attrs.get("cautions", "[]"))]
     lines += [f"chance: {result.attrs['chance']}"] if "chance" in result.attrs else []
     size = " x ".join(f"{matrix.sizes[dim]} {dim}s" for dim in matrix.dims if dim != "other")
@@ -157,14 +163,18 @@ def _pair(result: Any, i: int, j: int) -> str:
 def _interval(low: float, high: float, attrs: Any) -> str:
     """Return an interval, and that it leaves the range of the metric if it does: then it is too wide to be one."""
     least, most = json.loads(attrs["range"])
-    beyond = f" (beyond {least:g} to {most:g}: too few to say)" if low < least or high > most else ""
+    beyond = (
+        f" (beyond {least:g} to {most:g}: too few to say)" if low < least - ROUNDING or high > most + ROUNDING else ""
+    )
     return f"{100 * attrs.get('level', 0.95):g} % interval {low:.3f} to {high:.3f}{beyond}"
 
 
 def _tests(attrs: Any) -> str:
     how = {"max": "the largest of each order", "fdr": "false discovery rate", "none": "nothing"}[attrs["correction"]]
+    where = f" of each {attrs['over']}" if "over" in attrs else ""
+    orders = _several(attrs["permutations"], "random order")
     return (
-        f"p: {_several(attrs['permutations'], 'random order')} of the samples, corrected over all pairs by {how}; "
+        f"p: {orders} of the samples, corrected over all pairs{where} by {how}; "
         f"smallest attainable {attrs['smallest_p']:.3g}"
         + (", so that none can reach .05" if attrs["smallest_p"] > 0.05 else "")
     )
@@ -189,7 +199,7 @@ def _row(cell: dict[str, Any], over: str, attrs: Any) -> str:
     if cell.get("half_width") is not None:
         said.append(f"a pair +- {cell['half_width']:.3f} over samples")
     if cell.get("mean_z") is not None:
-        said.append(f"z {cell['mean_z']:.1f}")
+        said.append(f"mean z {cell['mean_z']:.1f}")
     if attrs.get("permutations") and cell.get("significant") is not None:
         said.append(f"p <= .05 in {cell['significant']:.0f} of {cell['pairs']}")
     if cell["same_seed"] is not None:

@@ -193,7 +193,7 @@ def test_z_stands_beside_cka_without_being_asked_for(files, run, tmp_path):
     assert "z, in standard deviations above samples in random order:" in result.stdout
     assert f"{akpsim.open_result(out).z.values[0, 1]:6.1f}" in result.stdout
     assert json.loads(invoke(*files, "--json", "-o", out).stdout)["z"][0][0] is None
-    assert "  z " in invoke(run, "-o", out).stdout.splitlines()[0]
+    assert "  mean z " in invoke(run, "-o", out).stdout.splitlines()[0]
     assert "z" not in akpsim.open_result(out).attrs
     invoke(*files, "--metric", "procrustes", "-o", out)
     assert set(akpsim.open_result(out).data_vars) == {"similarity"}
@@ -272,7 +272,9 @@ def test_outputs_are_compared_with_the_true_classes(tmp_path):
     one, two = ((values.argmax(axis=1) == labels).mean() for values in outputs)
     assert akpsim.open_result(out).similarity.values[0, 1] == pytest.approx(abs(one - two))
     assert invoke(*paths, "--metric", "disagreement", "-o", out).exit_code == 0
-    one_sentence(invoke(*paths, "--metric", "accuracy_difference"), "without `labels`, the true class of each sample")
+    one_sentence(
+        invoke(*paths, "--metric", "accuracy_difference"), "needs the true class of each sample: --param labels=FILE"
+    )
     one_sentence(invoke(*paths, "--metric", "accuracy_difference", "--param", "labels=x"), "`labels` are whole numbers")
 
 
@@ -456,3 +458,70 @@ def test_an_interval_beyond_the_range_of_a_metric_is_said_to_be():
     for low, high in ((0.2, 1.1), (-0.1, 0.9)):
         said = f"90 % interval {low:.3f} to {high:.3f} (beyond 0 to 1: too few to say)"
         assert _interval(low, high, attrs) == said
+
+
+def test_pairs_keep_what_was_tested(run, tmp_path):
+    invoke(run, "--permutations", 9, "--resamples", 10, "-o", tmp_path / "matrix.nc")
+    invoke(run, "--permutations", 9, "--resamples", 10, "--pairs", "-o", tmp_path / "pairs.nc")
+    matrix, pairs = (akpsim.open_result(tmp_path / f"{name}.nc") for name in ("matrix", "pairs"))
+    rows, columns = np.triu_indices(6, 1)
+    for name in ("similarity", "z", "p", "p_corrected", "similarity_lower", "similarity_upper"):
+        np.testing.assert_array_equal(pairs[name], matrix[name].values[rows, columns])
+    assert (pairs.layer.item(), pairs.epoch.item()) == ("dense_2", 3)
+    invoke(run, "--metric", "soft_match", "--pairs", "-o", tmp_path / "both.nc")
+    assert akpsim.open_result(tmp_path / "both.nc").sizes["pair"] == 30  # not symmetric: in both directions
+
+
+def test_names_of_results_say_what_differs(run):
+    for options in (
+        [],
+        ["--metric", "rsa"],
+        ["--metric", "rsa", "--param", "rdm=euclidean"],
+        ["--permutations", 9],
+        ["--pairs"],
+        ["--pairs", "--layer", "dense_1"],
+        ["--pairs", "--by", "stress"],
+    ):
+        assert invoke(run, *options).exit_code == 0
+    names = {path.name for path in (run / "analysis").iterdir()}
+    assert names == {
+        "similarity-cka-dense_2.nc",
+        "similarity-rsa-dense_2.nc",
+        "similarity-rsa-rdm_euclidean-dense_2.nc",
+        "similarity-cka-permutations_9-dense_2.nc",
+        "similarity-pairs-cka-dense_2.nc",
+        "similarity-pairs-cka-dense_1.nc",
+        "similarity-pairs-cka-dense_2-by_stress.nc",
+    }
+
+
+def test_debiased_is_of_metrics_that_have_such_a_form(files, tmp_path):
+    out = tmp_path / "out.nc"
+    assert invoke(*files, "--metric", "distance_correlation", "--debiased", "-o", out).exit_code == 0
+    assert json.loads(akpsim.open_result(out).attrs["parameters"]) == {"debiased": True}
+    message = "`--debiased` is of cka, cka_rbf, distance_correlation; procrustes has no debiased form"
+    one_sentence(invoke(*files, "--metric", "procrustes", "--debiased"), message)
+
+
+def test_many_reasons_are_printed_as_a_few(run, tmp_path):
+    paths = [tmp_path / f"{name}.npy" for name in "abcdefg"]
+    rng = np.random.default_rng(0)
+    for place, path in enumerate(paths):
+        values = rng.normal(size=(10, 4))
+        values[:, 2] = values[:, 2] if place < 2 else 1.0
+        np.save(path, values)
+    out = invoke(*paths, "--metric", "hard_match", "-o", tmp_path / "out.nc").stdout
+    reason = (
+        "hard_match is undefined: neuron 2 has the same response to all samples; dead='drop' leaves such neurons out"
+    )
+    assert f"no value for c: {reason}" in out
+    assert "... nor for 2 others; the result's attribute `undefined` has all reasons" in out
+
+
+def test_labels_of_no_file_and_groups_of_a_figure_are_refused(files, run, tmp_path):
+    one_sentence(
+        invoke(*files, "--metric", "accuracy_difference", "--param", "labels=none.npy"), "there is no file none.npy"
+    )
+    invoke(run, "--pairs", "-o", tmp_path / "pairs.nc")
+    result = CliRunner().invoke(app, ["plot", str(tmp_path / "pairs.nc"), "--by", "stress"])
+    one_sentence(result, "keeps the groups that the result was made with, by family; make the result again by stress")

@@ -57,7 +57,7 @@ def test_ordinate_says_the_spread_in_the_full_space(cli, matrix, tmp_path):
 def test_a_user_error_is_one_line(cli, matrix):
     assert cli("disperse", matrix, "--by", "famly")[0::2] == (
         1,
-        "akpsim: unknown coordinate of members for `by` 'famly': There are: member, stress, seed\n",
+        "akpsim: unknown coordinate of members for `by` 'famly': there are: member, stress, seed\n",
     )
 
 

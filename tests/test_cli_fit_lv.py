@@ -92,7 +92,7 @@ def test_a_run_gives_a_table_and_reasons(cli, tiny_run, tmp_path):
 def test_a_users_error_is_one_sentence(cli, tiny_run, tmp_path):
     code, _, err = cli("fit-lv", tiny_run.path, "--member", "nobody", "-o", tmp_path / "fit.nc")
     assert code == 1
-    assert err.startswith("akpsim: unknown member 'nobody': There are: baseline-0, baseline-1, noisy-0")
+    assert err.startswith("akpsim: unknown member 'nobody': there are: baseline-0, baseline-1, noisy-0")
     short = tmp_path / "short.csv"
     short.write_text("time,x,y\n" + "\n".join(f"{t},{t + 1},{2 + t % 3}" for t in range(8)))
     code, _, err = cli("fit-lv", short)

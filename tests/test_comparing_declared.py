@@ -224,3 +224,34 @@ def test_results_say_which_versions_made_them():
     attrs = akpsim.compare(arrays()).attrs
     assert attrs["numpy_version"] == np.__version__
     assert {"akpsim_version", "scipy_version"} <= set(attrs)
+
+
+def test_two_samples_have_a_value_and_a_caution():
+    x, y, _ = arrays(n=2)
+    with pytest.warns(akpsim.AkpsimWarning, match="of 2 samples any two representations have the value 1"):
+        assert METRICS["cka"](x, y) == pytest.approx(1, abs=1e-12)
+
+
+def test_what_is_no_set_of_arrays_is_refused():
+    x, y, _ = arrays()
+    with pytest.raises(MisalignedSamples, match=r"representations must be a DataArray .*, got str"):
+        akpsim.compare("runs/digits")
+    with pytest.raises(UndefinedMetric, match="representations must be whole, got a masked array"):
+        akpsim.compare([np.ma.masked_where(x > 2, x), y])
+
+
+def test_a_metric_of_your_own_that_no_order_changes_has_no_null():
+    mine = akpsim.Metric(
+        name="mean_response",
+        summary="distance of mean responses",
+        embed=lambda x: x.mean(axis=0),
+        score=lambda one, two: np.array([[np.linalg.norm(a - b) for b in two] for a in one]),
+        kind="metric",
+        invariant_to=frozenset({"rotation"}),
+        range=(0, np.inf),
+        formula="",
+        source="",
+        beware="",
+    )
+    with pytest.raises(akpsim.AkpsimError, match="mean_response does not change with the order of the samples"):
+        akpsim.significance(arrays(), metric=mine, permutations=19)

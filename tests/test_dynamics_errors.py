@@ -157,7 +157,7 @@ def test_turning_points_are_told_from_noise():
 def test_arguments_are_checked():
     with pytest.raises(UnknownName, match="unknown noise 'normal'"):
         akpsim.fit_lotka_volterra(TIME, GOOD, noise="normal")
-    with pytest.raises(UnknownName, match=r"unknown population 'hares': There are: W1, W2"):
+    with pytest.raises(UnknownName, match=r"unknown population 'hares': there are: W1, W2"):
         akpsim.fit_lotka_volterra(TIME, GOOD, prey="hares")
     with pytest.raises(InvalidTrajectory, match="population 2 does not exist: there are 2, counted from 0"):
         akpsim.fit_lotka_volterra(TIME, GOOD, prey=2)

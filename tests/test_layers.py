@@ -68,5 +68,5 @@ def test_layers_with_other_members_are_refused():
         akpsim.disperse_layers(distances | {"dense_2": distances["dense_2"][:8, :8]}, LABELS)
     with pytest.raises(AkpsimError, match="one layer at least is needed, got none"):
         akpsim.disperse_layers({}, LABELS)
-    with pytest.raises(AkpsimError, match="unknown `adjust` 'holm': There are: maxt, fdr"):
+    with pytest.raises(AkpsimError, match="unknown `adjust` 'holm': there are: maxt, fdr"):
         akpsim.disperse_layers(distances, LABELS, adjust="holm")

@@ -153,5 +153,5 @@ def test_losses_stay_finite_where_the_softmax_saturates():
 def test_unknown_names_are_said():
     with pytest.raises(UnknownName, match="unknown loss 'poison': did you mean 'poisson'"):
         LOSSES["poison"]
-    with pytest.raises(UnknownName, match="unknown `encoding` 'integer': There are: onehot, broadcast"):
+    with pytest.raises(UnknownName, match="unknown `encoding` 'integer': there are: onehot, broadcast"):
         LOSSES["poisson"](torch.zeros(1, 2), torch.zeros(1, dtype=torch.long), encoding="integer")

@@ -157,7 +157,7 @@ def test_parameters_without_a_gradient_stay():
 def test_unknown_names_suggest_the_nearest_and_a_bad_rate_is_said():
     with pytest.raises(UnknownName, match="unknown optimizer 'rmsprob': did you mean 'rmsprop'"):
         build_optimizer("rmsprob", [])
-    with pytest.raises(UnknownName, match="unknown `flavour` 'tensorflow': There are: keras, keras-legacy, torch"):
+    with pytest.raises(UnknownName, match="unknown `flavour` 'tensorflow': there are: keras, keras-legacy, torch"):
         build_optimizer("sgd", [], flavour="tensorflow")
     with pytest.raises(AkpsimError, match="`learning_rate` must be positive and finite, got -1"):
         build_optimizer("sgd", [torch.nn.Parameter(torch.ones(1))], learning_rate=-1)

@@ -143,7 +143,7 @@ def test_what_is_no_matrix_of_distances_is_refused_in_a_sentence(change, message
     [
         ({"by": list("aabb")}, "`by` needs one label a member: 6, got 4"),
         ({"by": list("aaaaaa")}, "two groups at least are needed to compare, got one: a"),
-        ({"by": "family"}, "unknown coordinate of members for `by` 'family': There are: member"),
+        ({"by": "family"}, "unknown coordinate of members for `by` 'family': there are: member"),
         ({"by": [1.0, 1, 1, np.nan, 2, 2]}, "`by` has 1 missing labels"),
         ({"by": ["a", "a", "a", None, None, "b"]}, "`by` has 2 missing labels"),
         ({"by": ["a", "a", "a", np.nan, "b", "b"]}, "`by` has 1 missing labels"),
@@ -153,7 +153,7 @@ def test_what_is_no_matrix_of_distances_is_refused_in_a_sentence(change, message
         ({"blocks": list("abcdef")}, "nothing can be permuted: none of 6 blocks holds members of two groups"),
         ({"center": "mean"}, "unknown `center` 'mean': did you mean 'median'"),
         ({"scheme": "label"}, "unknown `scheme` 'label'"),
-        ({"negative": "drop"}, "unknown `negative` 'drop': There are: signed, lingoes, cailliez, raise"),
+        ({"negative": "drop"}, "unknown `negative` 'drop': there are: signed, lingoes, cailliez, raise"),
     ],
 )
 def test_arguments_that_make_no_test_are_refused_in_a_sentence(arguments, message):

@@ -44,7 +44,7 @@ def test_another_coordinate_colours_members_but_shows_no_foreign_ellipses(ordina
     ax = PLOTS["ordination"].draw(ordination, by="family")
     assert [points.get_label() for points in ax.collections] == ["a", "b", "c"]
     assert not ax.lines
-    with pytest.raises(UnknownName, match=r"unknown coordinate of members 'dose': There are: "):
+    with pytest.raises(UnknownName, match=r"unknown coordinate of members 'dose': there are: "):
         PLOTS["ordination"].draw(ordination, by="dose")
 
 

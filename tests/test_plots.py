@@ -62,7 +62,7 @@ def test_members_can_be_grouped_by_any_of_their_coordinates_and_by_no_other(tiny
     labels = legend_of(draw(table, by="seed"))
     assert [label.split(" ")[0] for label in labels][:2] == ["0", "1"]
     for wrong in ("nonsense", "epoch"):
-        with pytest.raises(AkpsimError, match=f"unknown coordinate of members '{wrong}': .*There are: .*family"):
+        with pytest.raises(AkpsimError, match=f"unknown coordinate of members '{wrong}': .*[tT]here are: .*family"):
             draw(table, by=wrong)
 
 

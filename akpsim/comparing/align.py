@@ -116,7 +116,8 @@ def align(representations: Any, *, axis: str = "member") -> Aligned:
     if isinstance(representations, Mapping):
         _refuse_twice([str(name) for name in representations], axis)
         return _of_mapping({str(name): array for name, array in representations.items()}, axis)
-    if isinstance(representations, Sequence) or (hasattr(representations, "ndim") and representations.ndim == 3):
+    whole = isinstance(representations, Sequence) and not isinstance(representations, str | bytes)
+    if whole or (hasattr(representations, "ndim") and representations.ndim == 3):
         named = {str(getattr(array, "name", None) or index): array for index, array in enumerate(representations)}
         if len(named) < len(representations):
             named = {str(index): array for index, array in enumerate(representations)}

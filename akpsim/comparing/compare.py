@@ -10,7 +10,7 @@ from typing import Any, Literal
 import numpy as np
 import xarray as xr
 
-from akpsim.checks import as_path, one_of
+from akpsim.checks import as_path, at_least, one_of
 from akpsim.cluster import perhaps_connected
 from akpsim.comparing.align import Aligned, align
 from akpsim.comparing.cache import cached_products
@@ -166,6 +166,9 @@ def valued(metric: Metric, aligned: Aligned, products: Products, absent: dict[in
 
 def mapped(aligned: Aligned, rule: Rule | None, positions: int | None, seed: int) -> Aligned:
     """Return representations made of convolutional maps by one rule, which their attributes tell; without, as is."""
+    at_least(seed, "maps_seed", 0)
+    if positions is not None:
+        at_least(positions, "positions", 1)
     if rule is None:
         return aligned
     sources = tuple(from_maps(source, rule, positions=positions, seed=seed) for source in aligned.sources)

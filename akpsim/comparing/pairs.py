@@ -22,8 +22,10 @@ def similarity_pairs(similarity: xr.DataArray | xr.Dataset, *, by: str = "family
     -------
     Dataset (pair)
         ``similarity``, ``group`` and ``other_group``, ``within`` (1 or 0), ``same_seed`` (1 or 0) and the names
-        ``member`` and ``partner``; pairs without a value are left out.
+        ``member`` and ``partner``; of `akpsim.significance` also its z, p and intervals.  Pairs without a value are
+        left out; of a metric that is not symmetric each pair is there in both directions.
     """
+    tables = getattr(similarity, "data_vars", {})
     similarity = matrix_of(similarity)
     if similarity.ndim != 2:
         raise InvalidData(f"pairs are of a matrix (member, other), got the shape {similarity.shape}")
@@ -33,7 +35,8 @@ def similarity_pairs(similarity: xr.DataArray | xr.Dataset, *, by: str = "family
         similarity, groups = groups_of(similarity, by)
     axis = str(similarity.dims[0])
     values = similarity.to_numpy()
-    rows, columns = np.triu_indices(len(values), 1)
+    both = not similarity.attrs.get("symmetric", 1)
+    rows, columns = np.nonzero(~np.eye(len(values), dtype=bool)) if both else np.triu_indices(len(values), 1)
     kept = ~np.isnan(values[rows, columns])
     rows, columns = rows[kept], columns[kept]
     names = similarity[axis].to_numpy().astype(str)
@@ -46,6 +49,7 @@ def similarity_pairs(similarity: xr.DataArray | xr.Dataset, *, by: str = "family
         "same_seed": np.zeros(rows.size, np.int8) if seeds is None else (seeds[rows] == seeds[columns]).astype(np.int8),
         "member": names[rows],
         "partner": names[columns],
+        **{str(key): found.to_numpy()[rows, columns] for key, found in tables.items() if key != "similarity"},
     }
     attrs = {**similarity.attrs, "result": "similarity_pairs", "by": by}
     fixed = {str(name): value.reset_coords(drop=True) for name, value in similarity.coords.items() if not value.dims}

@@ -27,6 +27,8 @@ from akpsim.permutations import false_discovery, p_value, step_down
 
 Correction = Literal["max", "fdr", "none"]
 CORRECTIONS = ("max", "fdr", "none")
+ROUNDING = 1e-12
+"""Share of a value that is no variation."""
 
 
 def significance(
@@ -113,7 +115,7 @@ def significance(
         if permutations:
             orders = [rng.permutation(aligned.n) for _ in range(permutations)]
             drawn = _drawn(found, aligned, arguments, orders, most, progress, client)
-            null = null or _null_of(drawn)
+            null = null or _null_of(drawn, found.name)
             more = _p_values(found, scores.values, drawn, null, correction)
         if null is not None:
             more |= {"null_mean": null.mean, "null_sd": null.sd, "z": z_of(found, scores.values, null)}
@@ -180,10 +182,21 @@ def draw(
     return scores_of(points, moved, metric, arguments, half=metric.symmetric)[0]
 
 
-def _null_of(drawn: np.ndarray) -> Null:
-    """Return the mean and standard deviation of draws, those without a value left out."""
+def _null_of(drawn: np.ndarray, name: str) -> Null:
+    """Return the mean and standard deviation of draws, those without a value left out; no deviation but rounding is 0.
+
+    Raises
+    ------
+    AkpsimError
+        If no pair's value changes with the order of the samples.
+    """
     known = np.ma.masked_invalid(drawn)
-    return Null(known.mean(axis=0).filled(np.nan), known.std(axis=0, ddof=1).filled(np.nan))
+    mean, sd = known.mean(axis=0).filled(np.nan), known.std(axis=0, ddof=1).filled(np.nan)
+    sd[sd <= ROUNDING * np.abs(known).max(axis=0).filled(np.nan)] = 0
+    apart = sd[~np.eye(len(sd), dtype=bool)]
+    if len(drawn) > 1 and not (apart > 0).any() and (apart == 0).any():
+        raise AkpsimError(f"{name} does not change with the order of the samples: `permutations` say nothing about it")
+    return Null(mean, sd)
 
 
 def _p_values(

@@ -64,6 +64,8 @@ def cautions(metric: "Metric", n: int, arguments: Mapping[str, Any], dimensions:
             f"{metric.name}: {k} neighbours of {n - 1} other samples: unrelated representations share "
             f"{k / (n - 1):.0%} of them; take more samples or a smaller `k`"
         )
+    if metric.products == "biased" and n == 2:
+        found.append(f"{metric.name}: of 2 samples any two representations have the value 1; take more samples")
     if len(dimensions) < 2:
         return found
     ordered = sorted(dimensions, key=lambda name: dimensions[name])

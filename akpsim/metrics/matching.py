@@ -6,6 +6,7 @@ assignment that is best in sum; or for each neuron its best partner.
 """
 
 from collections.abc import Mapping
+from functools import partial
 from typing import Any
 
 from array_api_compat import array_namespace
@@ -25,7 +26,7 @@ def standard_neurons(x: Array, *, dead: str, name: str = "correlation") -> tuple
         place = int(xp.argmin(xp.astype(alive, xp.int8)))
         raise UndefinedMetric(
             f"{name} is undefined: neuron {place} has the same response to all samples"
-            + ("" if dead == "refuse" else ", as have all others")
+            + ("; dead='drop' leaves such neurons out" if dead == "refuse" else ", as have all others")
         )
     x = precise(x)
     x = xp.where(alive, centred(x), xp.zeros_like(x))
@@ -99,7 +100,7 @@ correlation = Metric(
 hard_match = Metric(
     name="hard_match",
     summary="mean correlation of neurons under the best one-to-one assignment",
-    embed=standard_neurons,
+    embed=partial(standard_neurons, name="hard_match"),
     score=each_pair(hard),
     kind="similarity",
     invariant_to=frozenset({"translation", "permutation", "scaling"}),
@@ -113,7 +114,7 @@ hard_match = Metric(
 soft_match = Metric(
     name="soft_match",
     summary="mean correlation of each neuron of the first with its best partner",
-    embed=standard_neurons,
+    embed=partial(standard_neurons, name="soft_match"),
     score=each_pair(soft),
     kind="similarity",
     invariant_to=frozenset({"translation", "permutation", "scaling"}),

@@ -185,6 +185,10 @@ def floating(x: Array) -> Array:
     xp = array_namespace(x)
     if xp.isdtype(x.dtype, "complex floating"):
         raise UndefinedMetric("representations must be real, got complex numbers")
+    if isinstance(x, np.ma.MaskedArray):
+        raise UndefinedMetric(
+            "representations must be whole, got a masked array: fill in, or leave out, what is masked"
+        )
     if is_numpy_namespace(xp) and x.dtype.kind not in "fiub":
         raise UndefinedMetric(f"representations must be numbers, got {x.dtype}")
     return x if x.dtype in (xp.float32, xp.float64) else xp.astype(x, xp.float64)

@@ -17,13 +17,24 @@ def draw(result: xr.Dataset, path: Path, *, by: str | None = None) -> Path:
     if path.suffix.lower() not in (".png", ".pdf", ".svg"):
         raise AkpsimError(f"a figure is saved as .png, .pdf or .svg, got {path.name!r}")
     plot = PLOTS[result.attrs.get("result", "of no known kind")]
-    grouped = by is not None and "by" in signature(plot.draw).parameters
-    return save_figure(plot.draw(result, **({"by": by} if grouped else {})), path)
+    return save_figure(plot.draw(result, **({"by": by} if by is not None and _regroups(result) else {})), path)
+
+
+def _regroups(result: xr.Dataset) -> bool:
+    """Tell whether the picture of a result can group its members by any coordinate."""
+    return "by" in signature(PLOTS[result.attrs.get("result", "of no known kind")].draw).parameters
 
 
 def draw_result(source: Path, path: Path, *, by: str | None = None) -> Path:
     """Draw a saved result."""
-    return draw(open_result(source), path, by=by)
+    result = open_result(source)
+    if by is not None and not _regroups(result):
+        raise AkpsimError(
+            f"a figure of {result.attrs['result']} keeps the groups that the result was made with"
+            + (f", by {result.attrs['by']}" if "by" in result.attrs else "")
+            + f"; make the result again by {by}"
+        )
+    return draw(result, path, by=by)
 
 
 def draw_run(run: Run, folder: Path | None = None, *, by: str | None = None, suffix: str = "png") -> list[Path]:

@@ -9,6 +9,8 @@ from matplotlib.axes import Axes
 from akpsim.plots.axes import MARKERS, axes_or_new, colours, metric_label, origin
 from akpsim.plots.similarity import plot_similarity
 
+TICKS = 12
+"""Up to so many epochs, each has its tick."""
 MAPS = 8
 """Most heat maps in one figure."""
 
@@ -49,6 +51,8 @@ def plot_similarity_curve(between: xr.Dataset, *, ax: Axes | None = None) -> Axe
     level = 100 * between.attrs.get("level", 0.95)
     if not numeric:
         ax.set_xticks(place, labels, rotation=30, ha="right")
+    elif len(place) <= TICKS:
+        ax.set_xticks(place, labels)
     ax.set(xlabel=over or "", ylabel=f"{metric_label(between.attrs)}, mean and {level:g} % interval")
     ax.legend(loc="upper left", bbox_to_anchor=(1.0, 1.0), frameon=False, fontsize=7)
     return ax
