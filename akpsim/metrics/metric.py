@@ -61,6 +61,8 @@ class Metric:
     dimension : callable, optional
         ``dimension(point)`` is the number of dimensions of the space that a point stands for, for metrics that compare
         spaces; what chance alone gives them depends on it.
+    own_scale : bool
+        Whether `embed` bears numbers of any size itself, as it must where an argument is in their unit.
     parameters : mapping
         Keyword arguments of `embed` and `score`.
     """
@@ -82,6 +84,7 @@ class Metric:
     products: Literal["biased", "debiased"] | None = None
     data: Literal["activations", "outputs"] = "activations"
     dimension: Callable[[Point], int] | None = None
+    own_scale: bool = False
     parameters: Mapping[str, Parameter] = field(default_factory=dict)
 
     def __call__(self, x: Array, y: Array, **parameters: Any) -> float:
@@ -146,7 +149,7 @@ class Metric:
         if x.shape[0] < self.smallest:
             raise UndefinedMetric(f"{self.name} is undefined below {self.smallest} samples, got {x.shape[0]}")
         check_finite(x, self.name)
-        return in_bounds(x) if "scaling" in self.invariant_to else x
+        return in_bounds(x) if "scaling" in self.invariant_to and not self.own_scale else x
 
     def check_widths(self, first: int, second: int) -> None:
         """Raise if this metric needs equally many neurons and they are not."""

@@ -1,34 +1,48 @@
 r"""Nearest neighbours: whether samples are close to the same samples.
 
 Neighbours are by cosine similarity of responses; a sample is never its own neighbour, by its number and not by its
-distance, and of equally close ones the earlier sample comes first.  :math:`N_k(i)` and :math:`M_k(i)` are the k nearest
-neighbours of sample i in the two representations.
+distance, and of others that are equally close, to rounding, the earlier comes first.  :math:`N_k(i)` and
+:math:`M_k(i)` are the k nearest neighbours of sample i in the two representations.
 """
 
 import math
+from functools import partial
 
 from array_api_compat import array_namespace
 
 from akpsim.errors import UndefinedMetric
+from akpsim.metrics.cka import EVEN, SAME
+from akpsim.metrics.distances import rounding, tied, upper
 from akpsim.metrics.metric import Array, Invariances, Metric, Parameter, each_pair, precise, scaled
 
 NEIGHBOURS = {"k": Parameter(10, "number of neighbours", low=1)}
 Point = tuple[Array, Array, Array]
 
 
-def neighbourhood(x: Array, *, k: int, name: str = "this metric") -> Point:
-    """Return cosine similarities (sample, sample), ranks of others from 1 (0 for itself), and who is a neighbour."""
+def neighbourhood(x: Array, *, k: int, name: str) -> Point:
+    """Return cosine similarities (sample, sample), ranks of others from 1 (0 for itself), and who is a neighbour.
+
+    Similarities that are equal but for rounding are equal.
+    """
     xp = array_namespace(x)
     n = x.shape[0]
     if k > n - 2:
-        raise UndefinedMetric(f"{k} neighbours need at least {k + 2} samples, got {n}: all others would be neighbours")
+        raise UndefinedMetric(
+            f"{name} is undefined: {k} neighbours need at least {k + 2} samples, got {n}: "
+            "all others would be neighbours"
+        )
+    if not bool(xp.any(x != x[0, :])):
+        raise UndefinedMetric(f"{name} is undefined: {SAME}")
     x = scaled(precise(x))
     norm = xp.linalg.vector_norm(x, axis=1)
     if bool(xp.any(norm == 0)):
         place = int(xp.argmin(norm))
-        raise UndefinedMetric(f"neighbours by cosine are undefined: sample {place} has no response")
+        raise UndefinedMetric(f"{name} is undefined: sample {place} has no response, and so no cosine")
     x = x / norm[:, None]
-    similarity = x @ x.T
+    similarity = xp.reshape(tied(xp.reshape(x @ x.T, (-1,)), rounding(x)), (n, n))
+    pairs = upper(similarity)
+    if not bool(xp.any(pairs != pairs[0])):
+        raise UndefinedMetric(f"{name} is undefined: {EVEN}")
     self = xp.eye(n, dtype=x.dtype, device=x.device)
     apart = similarity - self * 4  # cosines are at least -1, so that itself comes last
     order = xp.argsort(-apart, axis=1, stable=True)
@@ -99,7 +113,7 @@ COSINE: Invariances = frozenset({"rotation", "permutation", "scaling"})
 knn_jaccard = Metric(
     name="knn_jaccard",
     summary="mean Jaccard index of sets of nearest neighbours",
-    embed=neighbourhood,
+    embed=partial(neighbourhood, name="knn_jaccard"),
     score=each_pair(jaccard),
     kind="similarity",
     invariant_to=COSINE,
@@ -113,7 +127,7 @@ knn_jaccard = Metric(
 mutual_knn = Metric(
     name="mutual_knn",
     summary="mean share of common nearest neighbours",
-    embed=neighbourhood,
+    embed=partial(neighbourhood, name="mutual_knn"),
     score=each_pair(mutual),
     kind="similarity",
     invariant_to=COSINE,
@@ -127,7 +141,7 @@ mutual_knn = Metric(
 cknna = Metric(
     name="cknna",
     summary="kernel alignment over common nearest neighbours",
-    embed=neighbourhood,
+    embed=partial(neighbourhood, name="cknna"),
     score=each_pair(local_alignment),
     kind="similarity",
     invariant_to=COSINE,
@@ -142,7 +156,7 @@ cknna = Metric(
 second_order_cosine = Metric(
     name="second_order_cosine",
     summary="mean cosine between samples' similarities to their neighbours in either representation",
-    embed=neighbourhood,
+    embed=partial(neighbourhood, name="second_order_cosine"),
     score=each_pair(second_order),
     kind="similarity",
     invariant_to=COSINE,
@@ -156,7 +170,7 @@ second_order_cosine = Metric(
 rank_similarity = Metric(
     name="rank_similarity",
     summary="mean agreement of the ranks of common nearest neighbours",
-    embed=neighbourhood,
+    embed=partial(neighbourhood, name="rank_similarity"),
     score=each_pair(rank_agreement),
     kind="similarity",
     invariant_to=COSINE,

@@ -6,13 +6,12 @@ from array_api_compat import array_namespace
 
 from akpsim.errors import UndefinedMetric
 from akpsim.metrics.cka import SAME, gram, unit_u_centred
-from akpsim.metrics.kernel import squared_distances
+from akpsim.metrics.distances import squared_distances
 from akpsim.metrics.metric import (
     Array,
     Invariances,
     Metric,
     Parameter,
-    centred,
     differences,
     each_pair,
     inner_products,
@@ -28,7 +27,7 @@ ROTATIONS: Invariances = frozenset({"translation", "rotation", "permutation", "s
 def centred_distances(x: Array, *, debiased: bool) -> Array:
     """Return the centred (U-centred if `debiased`) matrix of Euclidean distances as a vector of unit length."""
     xp = array_namespace(x)
-    distance = squared_distances(scaled(centred(precise(x)))) ** 0.5
+    distance = squared_distances(x) ** 0.5
     if not bool(xp.any(distance > 0)):
         raise UndefinedMetric(f"distance_correlation is undefined: {SAME}")
     if debiased:
