@@ -8,7 +8,7 @@ from array_api_compat import array_namespace
 from akpsim.errors import UndefinedMetric
 from akpsim.metrics.metric import Array, precise, scaled
 
-PART = 2**18
+PART = 2**20
 """Entries of all vectors together that are held in float64 at a time."""
 
 
