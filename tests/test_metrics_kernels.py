@@ -169,9 +169,9 @@ def test_dissimilarities_of_rectified_responses_tie(dtype):
 
 
 def test_repeated_samples_tie():
-    x, y = normal(20, 5)
-    x[5] = x[7] = x[2]
-    y[3] = y[9] = y[5]
+    x, y = normal(60, 200)
+    x[20:40] = x[40:] = x[:20]
+    y[30:] = y[:30]
     for rdm in ("euclidean", "correlation"):
         one, two = (np.round(scipy.spatial.distance.pdist(z, rdm), 12) for z in (x, y))
         found = METRICS["rsa"](x, 3.3 * y, rdm=rdm)
@@ -189,11 +189,13 @@ def test_correlations_of_two_neurons_are_one_or_minus_one(library, dtype):
     assert found == pytest.approx(scipy.stats.spearmanr(one, two).statistic, abs=1e-12)
 
 
+@pytest.mark.parametrize("seed", range(3))
 @pytest.mark.parametrize("compare", ["spearman", "kendall", "pearson"])
-def test_equal_dissimilarities_are_refused_as_flat(compare):
-    x = np.array([[0.1, 10.0], [0.7, 11.3], [0.3, 12.1], [0.0, 9.7]])  # the second neuron answers more to all four
+def test_equal_dissimilarities_are_refused_as_flat(compare, seed):
+    x, y = normal(4, 2, seed=seed)
+    x[:, 1] += 10  # the second neuron answers more to all four samples: any two correlate fully
     with pytest.raises(UndefinedMetric, match="rsa is undefined: all pairs of samples are equally far apart"):
-        METRICS["rsa"](x, normal(4, 2)[1], compare=compare)
+        METRICS["rsa"](x, y, compare=compare)
 
 
 def test_a_sample_without_contrast_is_refused_though_rounding_leaves_some():
@@ -245,7 +247,7 @@ def exact_ranks(x):
 @pytest.mark.parametrize("seed", range(3))
 @pytest.mark.parametrize("scale", [1.0, 3.3])
 def test_of_equally_close_neighbours_the_earlier_comes_first(library, seed, scale):
-    x, y = binary(seed=seed)
+    x, y = binary(width=12, seed=seed)
     k, shared, jaccard, ranked = 5, [], [], []
     for r, q in zip(exact_ranks(x), exact_ranks(y), strict=True):
         one, two = ({j for j in own if own[j] <= k} for own in (r, q))

@@ -176,7 +176,8 @@ magnitude = Metric(
     invariant_to=frozenset({"rotation", "permutation"}),
     range=(0, math.inf),
     formula=r"\left| \, \|\bar x\| - \|\bar y\| \, \right|",
-    source="Wang, Liu, Kang, Chen 2020; Klabunde et al. 2025, ACM Computing Surveys 57, section 3.6",
+    source="Wang, Rao, Guo, Wang, Liu, Guan 2020, IEEE TKDE 34; Klabunde et al. 2025, ACM Computing Surveys 57, "
+    "section 3.6",
     beware="of the mean response, not the mean of lengths; says nothing about which samples are alike",
     smallest=1,
 )
@@ -188,12 +189,12 @@ uniformity = Metric(
     score=differences,
     kind="metric",
     invariant_to=frozenset({"rotation", "permutation", "scaling"}),
-    range=(0, math.inf),
+    range=(0, 4),
     formula=r"|u(X) - u(Y)|, \quad u(X) = \log \frac{1}{n^2} \sum_{i,j}"
     r" \exp\left(-t \left\| \frac{x_i}{\|x_i\|} - \frac{x_j}{\|x_j\|} \right\|^2\right)",
     source="Wang and Isola 2020, ICML, section 4.1",
     beware="of responses scaled to unit length; pairs of a sample with itself are counted, as in the "
-    "survey of Klabunde et al. 2025",
+    "survey of Klabunde et al. 2025; its range is up to 2 t, 4 at the default",
     smallest=2,
     parameters={"temperature": Parameter(2.0, "t", low=1e-12)},
 )
@@ -207,7 +208,8 @@ concentricity = Metric(
     invariant_to=frozenset({"rotation", "permutation", "scaling"}),
     range=(0, 2),
     formula=r"|c(X) - c(Y)|, \quad c(X) = \frac{1}{n} \sum_i \cos(x_i, \bar x)",
-    source="Wang, Liu, Kang, Chen 2020; Klabunde et al. 2025, ACM Computing Surveys 57, section 3.6",
+    source="Wang, Rao, Guo, Wang, Liu, Guan 2020, IEEE TKDE 34; Klabunde et al. 2025, ACM Computing Surveys 57, "
+    "section 3.6",
     beware="says nothing about which samples are alike",
     smallest=1,
 )
