@@ -11,7 +11,8 @@ that the inner product of two independent representations has mean zero.
 from array_api_compat import array_namespace
 
 from akpsim.errors import UndefinedMetric
-from akpsim.metrics.metric import Array, Metric, centred, inner_products, scaled, unit
+from akpsim.metrics.metric import Array, Metric, centred, scaled
+from akpsim.metrics.products import precise_products, precise_unit
 
 SAME = "all samples have the same response"
 EVEN = "all pairs of samples are equally alike"
@@ -50,7 +51,7 @@ def unit_u_centred(k: Array, name: str) -> Array:
     least = 4 * k.shape[0] * float(xp.finfo(k.dtype).eps) * float(xp.linalg.matrix_norm(k))
     if float(xp.linalg.matrix_norm(matrix)) <= least:
         raise UndefinedMetric(f"{name} is undefined: {EVEN}")
-    return unit(xp.reshape(matrix, (-1,)), f"{name} is undefined: {EVEN}")
+    return precise_unit(xp.reshape(matrix, (-1,)), f"{name} is undefined: {EVEN}")
 
 
 def unit_gram(x: Array) -> Array:
@@ -77,7 +78,7 @@ def unit_gram(x: Array) -> Array:
     sections 2 and 3.  This is the biased estimator; see `cka_debiased`.
     """
     xp = array_namespace(x)
-    return unit(xp.reshape(gram(x, "cka"), (-1,)), f"cka is undefined: {SAME}")
+    return precise_unit(xp.reshape(gram(x, "cka"), (-1,)), f"cka is undefined: {SAME}")
 
 
 def unit_gram_debiased(x: Array) -> Array:
@@ -109,7 +110,7 @@ cka = Metric(
     name="cka",
     summary="centred kernel alignment, linear, biased",
     embed=unit_gram,
-    score=inner_products,  # all pairs of points at once: one matrix product
+    score=precise_products,  # all pairs of points at once: one matrix product
     kind="similarity",
     invariant_to=frozenset({"translation", "rotation", "permutation", "scaling"}),
     range=(0, 1),
@@ -125,7 +126,7 @@ cka_debiased = Metric(
     name="cka_debiased",
     summary="centred kernel alignment, linear, debiased by HSIC_1",
     embed=unit_gram_debiased,
-    score=inner_products,
+    score=precise_products,
     kind="similarity",
     invariant_to=frozenset({"translation", "rotation", "permutation", "scaling"}),
     range=(-1, 1),

@@ -5,6 +5,7 @@ fraction of the median distance between different samples, so that the scale of 
 number of its own.
 """
 
+import math
 from collections.abc import Mapping
 from typing import Any
 
@@ -12,7 +13,9 @@ from array_api_compat import array_namespace
 
 from akpsim.errors import UndefinedMetric
 from akpsim.metrics.cka import SAME, gram, unit_u_centred
-from akpsim.metrics.metric import Array, Metric, Parameter, centred, inner_products, precise, scaled, unit
+from akpsim.metrics.distances import squared_distances, upper
+from akpsim.metrics.metric import Array, Metric, Parameter, precise
+from akpsim.metrics.products import precise_products, precise_unit
 
 BANDWIDTH = {
     "fraction": Parameter(1.0, "bandwidth as a fraction of the median distance between different samples", low=1e-6),
@@ -20,23 +23,12 @@ BANDWIDTH = {
 }
 
 
-def squared_distances(x: Array) -> Array:
-    """Return squared Euclidean distances (sample, sample) between rows; exactly zero on the diagonal, symmetric."""
+def near_one(x: Array) -> tuple[Array, int]:
+    """Return `x` over a power of two, and which, that brings its largest absolute value below one; exact."""
     xp = array_namespace(x)
-    x = centred(precise(x))
-    k = x @ x.T
-    d = xp.linalg.diagonal(k)
-    distance = d[:, None] + d[None, :] - (k + k.T)
-    distance = xp.where(distance > 0, distance, xp.zeros_like(distance))
-    return distance * (1 - xp.eye(k.shape[0], dtype=k.dtype, device=k.device))
-
-
-def upper(square: Array) -> Array:
-    """Return the entries above the diagonal of a square matrix as a vector."""
-    xp = array_namespace(square)
-    n = square.shape[0]
-    place = xp.arange(n, device=square.device)
-    return square[place[:, None] < place[None, :]]
+    power = math.frexp(float(xp.max(xp.abs(x))))[1]
+    half = power // 2  # two steps, as one factor might itself be out of range
+    return x * 2.0**-half * 2.0 ** (half - power), power
 
 
 def median(x: Array) -> Array:
@@ -47,18 +39,28 @@ def median(x: Array) -> Array:
 
 
 def rbf(x: Array, name: str, *, fraction: float, sigma: float | None) -> Array:
-    """Return the kernel matrix (sample, sample); raise if no bandwidth can be found or every entry is the same."""
+    """Return the kernel matrix (sample, sample) less one, which centring takes off in any case.
+
+    Raises
+    ------
+    UndefinedMetric
+        If there is no bandwidth, or it makes all entries the same.
+    """
     xp = array_namespace(x)
-    x = precise(x)
-    x = x if sigma is not None else scaled(centred(x))
+    x, power = near_one(precise(x))
     distance = squared_distances(x)
-    if not bool(xp.any(distance > 0)):
+    pairs = upper(distance)
+    if not bool(xp.any(pairs > 0)):
         raise UndefinedMetric(f"{name} is undefined: {SAME}")
-    width = sigma if sigma is not None else fraction * float(median(upper(distance))) ** 0.5
-    if width == 0:
+    width = fraction * float(median(pairs**0.5)) if sigma is None else math.ldexp(sigma, -power)
+    if width == 0 and sigma is None:
         raise UndefinedMetric(f"{name} is undefined: more than half of all pairs of samples have the same response")
-    kernel = xp.exp(distance / (-2 * width * width))
-    if not bool(xp.any(kernel != kernel[0, 1])) or bool(xp.all(kernel == xp.ones_like(kernel))):
+    # Beyond a thousand bandwidths the kernel is zero to the last digit: no need to let squares overflow.
+    apart = xp.minimum(distance**0.5 / max(width, 1e-300), 1e3 * xp.ones_like(distance))
+    kernel = xp.expm1(apart * apart / -2)
+    pairs = upper(kernel)
+    if bool(xp.all(pairs == 0)) or bool(xp.all(pairs == -1)):
+        width = math.ldexp(width, power) if sigma is None else sigma
         raise UndefinedMetric(f"{name} is undefined: the bandwidth {width:g} makes all pairs of samples equally alike")
     return kernel
 
@@ -69,7 +71,7 @@ def unit_rbf(x: Array, *, fraction: float, sigma: float | None) -> Array:
     k = rbf(x, "cka_rbf", fraction=fraction, sigma=sigma)
     rows = xp.mean(k, axis=0)
     k = k - rows[:, None] - rows[None, :] + xp.mean(rows)
-    return unit(xp.reshape(k, (-1,)), f"cka_rbf is undefined: {SAME}")
+    return precise_unit(xp.reshape(k, (-1,)), f"cka_rbf is undefined: {SAME}")
 
 
 def unit_rbf_debiased(x: Array, *, fraction: float, sigma: float | None) -> Array:
@@ -83,7 +85,9 @@ def unit_rv(x: Array, *, modified: bool) -> Array:
     k = gram(x, "rv")
     if modified:
         k = k * (1 - xp.eye(k.shape[0], dtype=k.dtype, device=k.device))
-    return unit(xp.reshape(k, (-1,)), "rv is undefined: no two different samples have a product other than zero")
+    return precise_unit(
+        xp.reshape(k, (-1,)), "rv is undefined: no two different samples have a product other than zero"
+    )
 
 
 def _with_sigma(arguments: Mapping[str, Any]) -> dict[str, Any]:
@@ -101,7 +105,7 @@ cka_rbf = Metric(
     name="cka_rbf",
     summary="centred kernel alignment with a radial basis function kernel, biased",
     embed=unit_rbf,
-    score=inner_products,
+    score=precise_products,
     kind="similarity",
     invariant_to=frozenset({"translation", "rotation", "permutation", "scaling"}),
     range=(0, 1),
@@ -120,7 +124,7 @@ cka_rbf_debiased = Metric(
     name="cka_rbf_debiased",
     summary="centred kernel alignment with a radial basis function kernel, debiased by HSIC_1",
     embed=unit_rbf_debiased,
-    score=inner_products,
+    score=precise_products,
     kind="similarity",
     invariant_to=frozenset({"translation", "rotation", "permutation", "scaling"}),
     range=(-1, 1),
@@ -137,7 +141,7 @@ rv = Metric(
     name="rv",
     summary="RV coefficient, or its modified form without diagonals",
     embed=unit_rv,
-    score=inner_products,
+    score=precise_products,
     kind="similarity",
     invariant_to=frozenset({"translation", "rotation", "permutation", "scaling"}),
     range=(-1, 1),

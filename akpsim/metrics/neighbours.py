@@ -1,34 +1,48 @@
 r"""Nearest neighbours: whether samples are close to the same samples.
 
 Neighbours are by cosine similarity of responses; a sample is never its own neighbour, by its number and not by its
-distance, and of equally close ones the earlier sample comes first.  :math:`N_k(i)` and :math:`M_k(i)` are the k nearest
-neighbours of sample i in the two representations.
+distance, and of others that are equally close, to rounding, the earlier comes first.  :math:`N_k(i)` and
+:math:`M_k(i)` are the k nearest neighbours of sample i in the two representations.
 """
 
 import math
+from functools import partial
 
 from array_api_compat import array_namespace
 
 from akpsim.errors import UndefinedMetric
+from akpsim.metrics.cka import EVEN, SAME
+from akpsim.metrics.distances import rounding, tied, upper
 from akpsim.metrics.metric import Array, Invariances, Metric, Parameter, each_pair, precise, scaled
 
 NEIGHBOURS = {"k": Parameter(10, "number of neighbours", low=1)}
 Point = tuple[Array, Array, Array]
 
 
-def neighbourhood(x: Array, *, k: int, name: str = "this metric") -> Point:
-    """Return cosine similarities (sample, sample), ranks of others from 1 (0 for itself), and who is a neighbour."""
+def neighbourhood(x: Array, *, k: int, name: str) -> Point:
+    """Return cosine similarities (sample, sample), ranks of others from 1 (0 for itself), and who is a neighbour.
+
+    Similarities that are equal but for rounding are equal.
+    """
     xp = array_namespace(x)
     n = x.shape[0]
     if k > n - 2:
-        raise UndefinedMetric(f"{k} neighbours need at least {k + 2} samples, got {n}: all others would be neighbours")
+        raise UndefinedMetric(
+            f"{name} is undefined: {k} neighbours need at least {k + 2} samples, got {n}: "
+            "all others would be neighbours"
+        )
+    if not bool(xp.any(x != x[0, :])):
+        raise UndefinedMetric(f"{name} is undefined: {SAME}")
     x = scaled(precise(x))
     norm = xp.linalg.vector_norm(x, axis=1)
     if bool(xp.any(norm == 0)):
         place = int(xp.argmin(norm))
-        raise UndefinedMetric(f"neighbours by cosine are undefined: sample {place} has no response")
+        raise UndefinedMetric(f"{name} is undefined: sample {place} has no response, and so no cosine")
     x = x / norm[:, None]
-    similarity = x @ x.T
+    similarity = xp.reshape(tied(xp.reshape(x @ x.T, (-1,)), rounding(x)), (n, n))
+    pairs = upper(similarity)
+    if not bool(xp.any(pairs != pairs[0])):
+        raise UndefinedMetric(f"{name} is undefined: {EVEN}")
     self = xp.eye(n, dtype=x.dtype, device=x.device)
     apart = similarity - self * 4  # cosines are at least -1, so that itself comes last
     order = xp.argsort(-apart, axis=1, stable=True)
@@ -99,13 +113,14 @@ COSINE: Invariances = frozenset({"rotation", "permutation", "scaling"})
 knn_jaccard = Metric(
     name="knn_jaccard",
     summary="mean Jaccard index of sets of nearest neighbours",
-    embed=neighbourhood,
+    embed=partial(neighbourhood, name="knn_jaccard"),
     score=each_pair(jaccard),
     kind="similarity",
     invariant_to=COSINE,
     range=(0, 1),
     formula=r"\frac{1}{n} \sum_i \frac{|N_k(i) \cap M_k(i)|}{|N_k(i) \cup M_k(i)|}",
-    source="Wang, Liu, Kang, Chen 2020; Klabunde et al. 2025, ACM Computing Surveys 57, section 3.4",
+    source="Wang, Rao, Guo, Wang, Liu, Guan 2020, IEEE TKDE 34; Klabunde et al. 2025, ACM Computing Surveys 57, "
+    "section 3.4",
     beware="k / (2 n - k) or so for independent data; not mutual_knn, which divides by k",
     parameters=NEIGHBOURS,
 )
@@ -113,7 +128,7 @@ knn_jaccard = Metric(
 mutual_knn = Metric(
     name="mutual_knn",
     summary="mean share of common nearest neighbours",
-    embed=neighbourhood,
+    embed=partial(neighbourhood, name="mutual_knn"),
     score=each_pair(mutual),
     kind="similarity",
     invariant_to=COSINE,
@@ -127,7 +142,7 @@ mutual_knn = Metric(
 cknna = Metric(
     name="cknna",
     summary="kernel alignment over common nearest neighbours",
-    embed=neighbourhood,
+    embed=partial(neighbourhood, name="cknna"),
     score=each_pair(local_alignment),
     kind="similarity",
     invariant_to=COSINE,
@@ -142,7 +157,7 @@ cknna = Metric(
 second_order_cosine = Metric(
     name="second_order_cosine",
     summary="mean cosine between samples' similarities to their neighbours in either representation",
-    embed=neighbourhood,
+    embed=partial(neighbourhood, name="second_order_cosine"),
     score=each_pair(second_order),
     kind="similarity",
     invariant_to=COSINE,
@@ -156,14 +171,15 @@ second_order_cosine = Metric(
 rank_similarity = Metric(
     name="rank_similarity",
     summary="mean agreement of the ranks of common nearest neighbours",
-    embed=neighbourhood,
+    embed=partial(neighbourhood, name="rank_similarity"),
     score=each_pair(rank_agreement),
     kind="similarity",
     invariant_to=COSINE,
     range=(0, 1),
     formula=r"\frac{1}{n} \sum_i \frac{1}{H_i} \sum_{j \in N_k(i) \cap M_k(i)}"
     r" \frac{2}{(1 + |r_i(j) - q_i(j)|)(r_i(j) + q_i(j))}, \quad H_i = \sum_{m=1}^{|N_k(i) \cap M_k(i)|} \frac{1}{m}",
-    source="Wang, Liu, Kang, Chen 2020; Klabunde et al. 2025, ACM Computing Surveys 57, section 3.4",
+    source="Wang, Rao, Guo, Wang, Liu, Guan 2020, IEEE TKDE 34; Klabunde et al. 2025, ACM Computing Surveys 57, "
+    "section 3.4",
     beware="not a rank correlation; a sample without common neighbours counts 0",
     parameters=NEIGHBOURS,
 )

@@ -32,8 +32,8 @@ def section(metric: Metric) -> str:
         f"{metric.kind}, {interval(metric)}",
         f"unchanged by {unchanged(metric)}",
         "symmetric" if metric.symmetric else "**not symmetric**",
-        f"at least {metric.smallest} samples",
-        "equal numbers of columns" if metric.widths == "equal" else "any numbers of neurons",
+        samples(metric),
+        widths(metric),
     ]
     if metric.cosine:
         facts.append("the cosine of an angle, so that sqrt(2 - 2 s) is a Euclidean distance")
@@ -53,6 +53,29 @@ def section(metric: Metric) -> str:
         "",
     ]
     return "\n".join(lines)
+
+
+def fewest(metric: Metric) -> tuple[int, str | None]:
+    """Return the fewest samples that a metric needs at its defaults, and the parameter that asks for them."""
+    defaults = {name: parameter.default for name, parameter in metric.parameters.items()}
+    asked = {"k": defaults.get("k", 0) + 2, "folds": 2 * defaults.get("folds", 0)}
+    name = max((name for name in asked if name in defaults), key=lambda name: asked[name], default=None)
+    return (asked[name], name) if name is not None and asked[name] > metric.smallest else (metric.smallest, None)
+
+
+def samples(metric: Metric) -> str:
+    """Return in words how many samples a metric needs."""
+    count, name = fewest(metric)
+    words = f"at least {count} sample{'s' if count > 1 else ''}"
+    return words if name is None else f"{words} at the default `{name}`, and {metric.smallest} at any"
+
+
+def widths(metric: Metric) -> str:
+    """Return in words which numbers of columns go together."""
+    what = "columns" if metric.data == "outputs" else "neurons"
+    if "match" in metric.parameters:
+        return f"equal numbers of {what} with `match = identity`, else any"
+    return f"{'equal' if metric.widths == 'equal' else 'any'} numbers of {what}"
 
 
 def interval(metric: Metric) -> str:

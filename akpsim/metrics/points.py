@@ -6,13 +6,12 @@ from array_api_compat import array_namespace
 
 from akpsim.errors import UndefinedMetric
 from akpsim.metrics.cka import SAME, gram, unit_u_centred
-from akpsim.metrics.kernel import squared_distances
+from akpsim.metrics.distances import squared_distances
 from akpsim.metrics.metric import (
     Array,
     Invariances,
     Metric,
     Parameter,
-    centred,
     differences,
     each_pair,
     inner_products,
@@ -28,7 +27,7 @@ ROTATIONS: Invariances = frozenset({"translation", "rotation", "permutation", "s
 def centred_distances(x: Array, *, debiased: bool) -> Array:
     """Return the centred (U-centred if `debiased`) matrix of Euclidean distances as a vector of unit length."""
     xp = array_namespace(x)
-    distance = squared_distances(scaled(centred(precise(x)))) ** 0.5
+    distance = squared_distances(x) ** 0.5
     if not bool(xp.any(distance > 0)):
         raise UndefinedMetric(f"distance_correlation is undefined: {SAME}")
     if debiased:
@@ -177,7 +176,8 @@ magnitude = Metric(
     invariant_to=frozenset({"rotation", "permutation"}),
     range=(0, math.inf),
     formula=r"\left| \, \|\bar x\| - \|\bar y\| \, \right|",
-    source="Wang, Liu, Kang, Chen 2020; Klabunde et al. 2025, ACM Computing Surveys 57, section 3.6",
+    source="Wang, Rao, Guo, Wang, Liu, Guan 2020, IEEE TKDE 34; Klabunde et al. 2025, ACM Computing Surveys 57, "
+    "section 3.6",
     beware="of the mean response, not the mean of lengths; says nothing about which samples are alike",
     smallest=1,
 )
@@ -189,12 +189,12 @@ uniformity = Metric(
     score=differences,
     kind="metric",
     invariant_to=frozenset({"rotation", "permutation", "scaling"}),
-    range=(0, math.inf),
+    range=(0, 4),
     formula=r"|u(X) - u(Y)|, \quad u(X) = \log \frac{1}{n^2} \sum_{i,j}"
     r" \exp\left(-t \left\| \frac{x_i}{\|x_i\|} - \frac{x_j}{\|x_j\|} \right\|^2\right)",
     source="Wang and Isola 2020, ICML, section 4.1",
     beware="of responses scaled to unit length; pairs of a sample with itself are counted, as in the "
-    "survey of Klabunde et al. 2025",
+    "survey of Klabunde et al. 2025; its range is up to 2 t, 4 at the default",
     smallest=2,
     parameters={"temperature": Parameter(2.0, "t", low=1e-12)},
 )
@@ -208,7 +208,8 @@ concentricity = Metric(
     invariant_to=frozenset({"rotation", "permutation", "scaling"}),
     range=(0, 2),
     formula=r"|c(X) - c(Y)|, \quad c(X) = \frac{1}{n} \sum_i \cos(x_i, \bar x)",
-    source="Wang, Liu, Kang, Chen 2020; Klabunde et al. 2025, ACM Computing Surveys 57, section 3.6",
+    source="Wang, Rao, Guo, Wang, Liu, Guan 2020, IEEE TKDE 34; Klabunde et al. 2025, ACM Computing Surveys 57, "
+    "section 3.6",
     beware="says nothing about which samples are alike",
     smallest=1,
 )

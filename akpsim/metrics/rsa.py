@@ -10,29 +10,32 @@ import numpy as np
 from array_api_compat import array_namespace
 
 from akpsim.errors import UndefinedMetric
-from akpsim.metrics.kernel import squared_distances, upper
-from akpsim.metrics.metric import Array, Metric, Parameter, as_numpy, inner_products, precise, scaled, unit
+from akpsim.metrics.distances import distance_rounding, rounding, squared_distances, tied, upper
+from akpsim.metrics.metric import Array, Metric, Parameter, as_numpy, inner_products, precise, unit
 
 FLAT = "rsa is undefined: all pairs of samples are equally far apart"
 
 
 def dissimilarities(x: Array, *, rdm: str) -> Array:
-    """Return the dissimilarities of all pairs of different samples as a vector."""
+    """Return the dissimilarities of all pairs of different samples as a vector; equal but for rounding are equal."""
     xp = array_namespace(x)
     x = precise(x)
     if rdm in ("euclidean", "squared_euclidean"):
-        squared = upper(squared_distances(x if rdm == "euclidean" else scaled(x)))
+        squared = squared_distances(x)
+        squared = tied(upper(squared), upper(distance_rounding(squared, x)))
         return squared**0.5 if rdm == "euclidean" else squared
+    eps = float(xp.finfo(x.dtype).eps)
+    given = xp.linalg.vector_norm(x, axis=1)
     if rdm == "correlation":
         x = x - x[:, :1]
         x = x - xp.mean(x, axis=1)[:, None]
     norm = xp.linalg.vector_norm(x, axis=1)
-    if bool(xp.any(norm == 0)):
-        place = int(xp.argmin(norm))
+    if bool(xp.any(norm <= 4 * eps * given)):
+        place = int(xp.argmin(norm - 4 * eps * given))
         what = "the same response of all neurons" if rdm == "correlation" else "no response"
         raise UndefinedMetric(f"rsa is undefined with a {rdm} RDM: sample {place} has {what}")
-    x = x / norm[:, None]
-    return 1 - upper(x @ x.T)
+    x, lost = x / norm[:, None], 4 * eps * given / norm
+    return tied(1 - upper(x @ x.T), rounding(x) + upper(lost[:, None] + lost[None, :]))
 
 
 def ranks(x: Array) -> Array:
