@@ -275,8 +275,8 @@ def test_float32_keeps_every_dimension_that_the_same_numbers_have_in_float64(nam
         scales = np.logspace(4, -4, 9)
         x = rng.normal(size=(40, 9))
         x, y = x * scales, (x @ rng.normal(size=(9, 9)) + rng.normal(size=(40, 9))) * scales[::-1]
-    else:  # many samples, a spectrum down to 1e-4, turned so that no neuron is small
-        spectrum, (turn, _) = np.logspace(0, -4, 20), np.linalg.qr(rng.normal(size=(20, 20)))
+    else:  # many samples, a spectrum down to 1e-5, turned so that no neuron is small
+        spectrum, (turn, _) = np.logspace(0, -5, 20), np.linalg.qr(rng.normal(size=(20, 20)))
         x = rng.normal(size=(2000, 20)) * spectrum
         x, y = x @ turn, (x / 2 + rng.normal(size=(2000, 20)) * spectrum) @ turn.T
     x, y = x.astype(np.float32), y.astype(np.float32)
