@@ -315,6 +315,31 @@ def test_riemannian_distance_is_scipy_s_generalised_eigenvalues():
     close("riemannian", math.sqrt((np.log(scipy.linalg.eigvalsh(m, k)) ** 2).sum()))
 
 
+@pytest.mark.parametrize("shrinkage", [0.999, 0.1, 1e-3, 1e-6])
+def test_riemannian_distance_of_single_neurons_by_hand(shrinkage):
+    # K = b I + (a - b) u u', L the same of v: two eigenvalues of K^-1 L are not 1 and they are l and 1 / l, so that
+    # l + 1 / l is the trace in the plane of u and v, 2 + (a - b)^2 (1 - (u' v)^2) / (a b); here (u' v)^2 = 64 / 80
+    x, y = np.array([[1.0, -1, 1, -1]]).T, np.array([[3.0, -1, 1, -3]]).T
+    b = shrinkage / 4
+    a = 1 - shrinkage + b
+    expected = math.sqrt(2) * math.acosh(1 + (a - b) ** 2 * (1 - 64 / 80) / (2 * a * b))
+    assert METRICS["riemannian"](x, y, shrinkage=shrinkage) == pytest.approx(expected, rel=1e-10, abs=0)
+
+
+@pytest.mark.parametrize("shrinkage", [0, 1e-10, 1e-8])
+def test_gram_matrices_that_float64_cannot_invert_are_refused(shrinkage):
+    says = (
+        f"riemannian is undefined: with `shrinkage` {shrinkage:g} the eigenvalues of the Gram matrix are over 1e\\+07"
+    )
+    with pytest.raises(UndefinedMetric, match=says):
+        METRICS["riemannian"](X, Y, shrinkage=shrinkage)
+
+
+def test_representations_are_not_shrunk_to_nothing():
+    with pytest.raises(akpsim.AkpsimError, match=r"`shrinkage` must be a number from 0 to 0\.999, got 1"):
+        METRICS["riemannian"](X, Y, shrinkage=1)
+
+
 def test_cka_of_sklearn_s_centred_kernels():
     a, b = (KernelCenterer().fit_transform(x @ x.T) for x in (X, Y))
     expected = (a * b).sum() / np.linalg.norm(a) / np.linalg.norm(b)
