@@ -184,7 +184,14 @@ def test_numbers_near_the_ends_of_the_range_are_right_or_refused(name, power):
         return
     found = akpsim.compare([*far, far[0]], metric=name).values[0, 1] if "cka" in name else metric(*far)
     expected = value(metric, x, y) * (1 if "scaling" in metric.invariant_to else 2.0**power)
-    assert found == pytest.approx(expected, rel=1e-9)
+    assert found == pytest.approx(expected, rel=1e-9, abs=0)
+
+
+@pytest.mark.parametrize("scale", [1e-300, 1e-170, 1e-160, 1e-10, 1e10, 1e140])
+def test_distances_of_size_keep_their_digits_at_any_scale(scale):
+    # By hand: centred, (-1, 1) and (-2, 2) are sqrt(2) (2 - 1) apart; the nearest power of two moves no digit
+    x, power = np.array([[0.0], [2.0]]), 2.0 ** round(math.log2(scale))
+    assert METRICS["procrustes_distance"](x * power, 2 * x * power) == pytest.approx(2**0.5 * power, rel=1e-15, abs=0)
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -255,6 +262,47 @@ def test_dead_and_doubled_neurons_do_not_change_a_subspace(name):
     if "linear" in metric.invariant_to:
         doubled = np.concatenate([x, x[:, :2]], axis=1)
         assert value(metric, doubled, y) == pytest.approx(value(metric, x, y), abs=1e-9)
+
+
+SPACES = ["cca", "cca_squared", "svcca", "pwcca", "eigenspace_overlap", "linear_regression", "shape", "gulp"]
+
+
+@pytest.mark.parametrize("name", SPACES)
+@pytest.mark.parametrize("kind", ["neurons", "spectrum"])
+def test_float32_keeps_every_dimension_that_the_same_numbers_have_in_float64(name, kind):
+    rng = np.random.default_rng(0)
+    if kind == "neurons":  # of very unequal scales
+        scales = np.logspace(4, -4, 9)
+        x = rng.normal(size=(40, 9))
+        x, y = x * scales, (x @ rng.normal(size=(9, 9)) + rng.normal(size=(40, 9))) * scales[::-1]
+    else:  # many samples, a spectrum down to 1e-5, turned so that no neuron is small
+        spectrum, (turn, _) = np.logspace(0, -5, 20), np.linalg.qr(rng.normal(size=(20, 20)))
+        x = rng.normal(size=(2000, 20)) * spectrum
+        x, y = x @ turn, (x / 2 + rng.normal(size=(2000, 20)) * spectrum) @ turn.T
+    x, y = x.astype(np.float32), y.astype(np.float32)
+    expected = METRICS[name](x.astype(float), y.astype(float))
+    assert METRICS[name](x, y) == pytest.approx(expected, abs=1e-9)
+    assert METRICS[name](torch.from_numpy(x), torch.from_numpy(y)) == pytest.approx(expected, abs=1e-9)
+
+
+@pytest.mark.parametrize("name", ["cca", "cca_squared", "eigenspace_overlap"])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+@pytest.mark.parametrize("mean", [0, 3, 1000])
+def test_neurons_computed_from_others_add_no_dimension(name, dtype, mean):
+    rng = np.random.default_rng(0)
+    x, y = data(METRICS[name], rng, n=60)
+    x, y = (x + mean).astype(dtype), y.astype(dtype)
+    more = np.concatenate([x, x[:, :2], x @ rng.normal(size=(D, 9)).astype(dtype)], axis=1)  # in that precision
+    assert METRICS[name](more, y) == pytest.approx(METRICS[name](x, y), abs=1e-9 if dtype is np.float64 else 1e-3)
+    assert METRICS[name].dimension(METRICS[name].embed(more)) == D
+
+
+@pytest.mark.parametrize("name", [name for name in SPACES if "translation" in METRICS[name].invariant_to])
+def test_samples_that_differ_by_rounding_alone_are_refused(name):
+    (y,) = data(METRICS[name], np.random.default_rng(0), count=1)
+    x = (1 + 2.0**-23 * (np.arange(N)[:, None] % 2)).astype(np.float32)  # 1 and the next number
+    with pytest.raises(UndefinedMetric, match=f"^{name} is undefined: samples differ by no more than the rounding of"):
+        METRICS[name](x, y)
 
 
 def test_different_numbers_of_samples_are_refused():

@@ -8,14 +8,18 @@ from pathlib import Path
 import numpy as np
 import pytest
 import scipy.linalg
+import scipy.optimize
 import scipy.spatial
+import scipy.special
 import scipy.stats
+import torch
 from skbio.stats.distance import DistanceMatrix, mantel
 from sklearn.cross_decomposition import CCA
 from sklearn.linear_model import LinearRegression, Ridge
 from sklearn.metrics import accuracy_score, jaccard_score
 from sklearn.metrics.pairwise import cosine_similarity, rbf_kernel
 from sklearn.neighbors import NearestNeighbors
+from sklearn.preprocessing import KernelCenterer
 
 import akpsim
 from akpsim import METRICS
@@ -118,6 +122,14 @@ def test_canonical_correlations_are_scipy_s_angles_between_subspaces():
     close("eigenspace_overlap", (np.cos(scipy.linalg.subspace_angles(X, Y)) ** 2).sum() / 6)
 
 
+def test_canonical_correlations_are_singular_values_of_scipy_s_qr():
+    q, r = (scipy.linalg.qr(a, mode="economic")[0] for a in (XC, YC))
+    rho = scipy.linalg.svdvals(q.T @ r)
+    close("cca", rho.mean())
+    close("cca_squared", (rho**2).mean())
+    close("linear_regression", np.linalg.norm(r.T @ XC) ** 2 / np.linalg.norm(XC) ** 2)
+
+
 def test_canonical_correlations_are_sklearn_s():
     one, two = CCA(n_components=4, scale=False, max_iter=5000, tol=1e-14).fit_transform(X, Y)
     close(
@@ -144,17 +156,33 @@ def test_procrustes_is_scipy_s():
 
 
 def test_bures_similarity_is_the_fidelity_of_gram_matrices():
-    k, m = XC @ XC.T + 1e-9 * np.eye(30), YC @ YC.T + 1e-9 * np.eye(30)
-    root = scipy.linalg.sqrtm(k)
-    fidelity = np.trace(scipy.linalg.sqrtm(root @ m @ root)).real
-    close("nbs", fidelity / math.sqrt(np.trace(k) * np.trace(m)), within=1e-6)
+    # tr sqrt(K^1/2 L K^1/2) is the nuclear norm of K^1/2 L^1/2; roots from scipy's eigenvectors
+    roots = []
+    for a in (XC, YC):
+        values, vectors = scipy.linalg.eigh(a @ a.T / np.linalg.norm(a) ** 2, subset_by_index=[30 - a.shape[1], 29])
+        roots.append(vectors * np.sqrt(values) @ vectors.T)
+    close("nbs", scipy.linalg.svdvals(roots[0] @ roots[1]).sum())
 
 
-def test_shapes_lie_between_cca_and_procrustes():
-    y = Y[:, :3] @ np.random.default_rng(0).normal(size=(3, 6)) + X  # as many neurons as X
-    rho = canonical_correlations(X, y)
-    close("shape", math.acos(rho.mean()), y=y, alpha=0)
-    close("shape", METRICS["procrustes"](X, y), y=y, alpha=1)
+def angle_of_best_rotation(x, y):
+    """Williams et al. 2021, equation 7, for representations of equal widths, from scipy's rotation."""
+    x, y = x / np.linalg.norm(x), y / np.linalg.norm(y)
+    rotation, _ = scipy.linalg.orthogonal_procrustes(x, y)
+    return math.acos((x @ rotation * y).sum())
+
+
+def partly_white(x, alpha):
+    """Between white and as it is: the symmetric whitening root of scipy, without any decomposition of ours."""
+    white = scipy.linalg.fractional_matrix_power(x.T @ x, -0.5)
+    return x @ (alpha * np.eye(x.shape[1]) / np.linalg.norm(x) + (1 - alpha) * white / math.sqrt(x.shape[1]))
+
+
+@pytest.mark.parametrize("alpha", [0, 0.25, 0.5, 1])
+def test_shapes_lie_between_cca_and_procrustes(alpha):
+    y = YC[:, :3] @ np.random.default_rng(0).normal(size=(3, 6)) + XC  # as many neurons as X
+    close("shape", angle_of_best_rotation(partly_white(XC, alpha), partly_white(y, alpha)), y=y, alpha=alpha)
+    if alpha == 0:
+        close("shape", math.acos(canonical_correlations(X, y).mean()), y=y, alpha=alpha)
 
 
 def test_permutations_are_found_by_trying_all():
@@ -165,9 +193,14 @@ def test_permutations_are_found_by_trying_all():
     r = np.corrcoef(X[:, :4].T, Y.T)[:4, 4:]
     close("hard_match", max(np.mean([r[i, p[i]] for i in range(4)]) for p in permutations(range(4))), x=X[:, :4])
     close("soft_match", r.max(axis=1).mean(), x=X[:, :4])
+    close("correlation", r.max(axis=1).mean(), x=X[:, :4], match="soft")
     close("correlation", np.mean([scipy.stats.pearsonr(X[:, i], Y[:, i]).statistic for i in range(4)]), x=X[:, :4])
-    for match, name in (("hungarian", "hard_match"), ("soft", "soft_match")):
-        close("correlation", METRICS[name](X, Y), match=match)
+    whole = np.corrcoef(X.T, Y.T)[:6, 6:]
+    best = whole[scipy.optimize.linear_sum_assignment(whole, maximize=True)].mean()
+    for name, match in (("correlation", {"match": "hungarian"}), ("hard_match", {})):
+        close(name, best, **match)
+    for name, match in (("correlation", {"match": "soft"}), ("soft_match", {})):
+        close(name, whole.max(axis=1).mean(), **match)
 
 
 @pytest.mark.parametrize("rdm", ["correlation", "euclidean", "squared_euclidean", "cosine"])
@@ -279,7 +312,62 @@ def test_gulp_is_the_formula_of_covariances():
 
 def test_riemannian_distance_is_scipy_s_generalised_eigenvalues():
     k, m = (0.9 * (a @ a.T) / np.trace(a @ a.T) + 0.1 / 30 * np.eye(30) for a in (XC, YC))
-    close("riemannian", math.sqrt((np.log(scipy.linalg.eigvalsh(m, k)) ** 2).sum()), within=1e-9)
+    close("riemannian", math.sqrt((np.log(scipy.linalg.eigvalsh(m, k)) ** 2).sum()))
+
+
+@pytest.mark.parametrize("shrinkage", [0.999, 0.1, 1e-3, 1e-6])
+def test_riemannian_distance_of_single_neurons_by_hand(shrinkage):
+    # K = b I + (a - b) u u', L the same of v: two eigenvalues of K^-1 L are not 1 and they are l and 1 / l, so that
+    # l + 1 / l is the trace in the plane of u and v, 2 + (a - b)^2 (1 - (u' v)^2) / (a b); here (u' v)^2 = 64 / 80
+    x, y = np.array([[1.0, -1, 1, -1]]).T, np.array([[3.0, -1, 1, -3]]).T
+    b = shrinkage / 4
+    a = 1 - shrinkage + b
+    expected = math.sqrt(2) * math.acosh(1 + (a - b) ** 2 * (1 - 64 / 80) / (2 * a * b))
+    assert METRICS["riemannian"](x, y, shrinkage=shrinkage) == pytest.approx(expected, rel=1e-10, abs=0)
+
+
+@pytest.mark.parametrize("shrinkage", [0, 1e-10, 1e-8])
+def test_gram_matrices_that_float64_cannot_invert_are_refused(shrinkage):
+    says = (
+        f"riemannian is undefined: with `shrinkage` {shrinkage:g} the eigenvalues of the Gram matrix are over 1e\\+07"
+    )
+    with pytest.raises(UndefinedMetric, match=says):
+        METRICS["riemannian"](X, Y, shrinkage=shrinkage)
+
+
+def test_representations_are_not_shrunk_to_nothing():
+    with pytest.raises(akpsim.AkpsimError, match=r"`shrinkage` must be a number from 0 to 0\.999, got 1"):
+        METRICS["riemannian"](X, Y, shrinkage=1)
+
+
+def test_cka_of_sklearn_s_centred_kernels():
+    a, b = (KernelCenterer().fit_transform(x @ x.T) for x in (X, Y))
+    expected = (a * b).sum() / np.linalg.norm(a) / np.linalg.norm(b)
+    close("cka", expected)
+    close("rv", expected)
+
+
+def test_uniformity_of_scipy_s_distances():
+    def uniformity(x):
+        d = scipy.spatial.distance.pdist(x / np.linalg.norm(x, axis=1, keepdims=True), "sqeuclidean")
+        return math.log((2 * np.exp(-3 * d).sum() + 30) / 900)
+
+    close("uniformity", abs(uniformity(X) - uniformity(Y)), temperature=3)
+
+
+def test_equal_canonical_correlations_have_no_weights():
+    # Two directions are shared, the third is not: the first two variates may be turned, and their weights with them
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(30, 3))
+    y = np.column_stack([x[:, :2], rng.normal(size=30)])
+    with pytest.raises(UndefinedMetric, match="pwcca is undefined: canonical correlations are equal, so that"):
+        METRICS["pwcca"](x, y)
+    close("pwcca", 1, x, x @ rng.normal(size=(3, 3)))  # all are shared: any weights give 1
+
+
+def test_concentricity_is_about_the_mean_of_responses_as_long_as_they_are():
+    # By hand: (3, 0) and (0, 1) have the mean (3, 1) / 2, with cosines 3 and 1 over the root of 10
+    close("concentricity", 1 - 2 / math.sqrt(10), np.array([[3.0, 0.0], [0.0, 1.0]]), np.ones((2, 2)))
 
 
 def test_statistics_of_one_side_by_hand():
@@ -293,11 +381,29 @@ def test_statistics_of_one_side_by_hand():
 def test_outputs_are_scipy_s_and_sklearn_s():
     p, q = (np.exp(a[:, :4]) / np.exp(a[:, :4]).sum(axis=1, keepdims=True) for a in (X, Y))
     close("jsd", np.mean(scipy.spatial.distance.jensenshannon(p, q, base=2, axis=1) ** 2), p, q)
-    close("jsd", METRICS["jsd"](p, q), X[:, :4], Y, logits=True)
+    soft = (scipy.special.softmax(a, axis=1) for a in (X[:, :4], Y))
+    close("jsd", np.mean(scipy.spatial.distance.jensenshannon(*soft, base=2, axis=1) ** 2), X[:, :4], Y, logits=True)
     close("disagreement", 1 - accuracy_score(p.argmax(axis=1), q.argmax(axis=1)), p, q)
     labels = np.arange(30) % 4
     expected = abs(accuracy_score(labels, p.argmax(axis=1)) - accuracy_score(labels, q.argmax(axis=1)))
     close("accuracy_difference", expected, p, q, labels=labels)
+
+
+@pytest.mark.parametrize("library", [np.asarray, torch.asarray])
+def test_divergences_of_outputs_are_right_from_impossible_to_nearly_equal(library):
+    # By hand, one row each: half a bit for (1, 0) and (1/2, 1/2) less .19 as in Lin 1991, one for two certainties
+    certain, other, even = ([1.0, 0.0]), ([0.0, 1.0]), ([0.5, 0.5])
+    for p, q, expected in ((certain, other, 1), (certain, certain, 0), (certain, even, 1.5 - 0.75 * math.log2(3))):
+        assert METRICS["jsd"](library([p]), library([q])) == pytest.approx(expected, abs=1e-15)
+    # The leading term, (p - q)^2 / (8 p log 2) a class, is off by 1 part in 1 / step
+    p = np.array([[0.5, 0.25, 0.25], [0.125, 0.375, 0.5]])
+    for step in (2.0**-20, 2.0**-30, 2.0**-50):
+        q = p + step * np.array([[1, -1, 0], [0, 1, -1]])
+        expected = ((p - q) ** 2 / p).sum() / 2 / (8 * math.log(2))
+        assert METRICS["jsd"](library(p), library(q)) == pytest.approx(expected, rel=8 * step + 1e-15, abs=0)
+    # Logits so far apart that a probability is below the smallest number
+    far = [library([[0.0, low], [0.0, 0.0]]) for low in (-744.8, -800)]
+    assert METRICS["jsd"](*far, logits=True) == pytest.approx(0, abs=1e-300)
 
 
 def keeping_unequal_numbers():

@@ -13,7 +13,7 @@ from array_api_compat import array_namespace
 from akpsim.errors import UndefinedMetric
 from akpsim.metrics.cka import SAME
 from akpsim.metrics.metric import Array, Invariances, Metric, Parameter, as_numpy, centred, each_pair, precise, unit
-from akpsim.metrics.subspace import basis, narrow
+from akpsim.metrics.span import basis, narrow
 
 LARGEST = 1e150
 """The largest response of which sums of squares are numbers."""
@@ -57,6 +57,15 @@ def chord(x: Array, y: Array) -> float:
     if vt.shape[1] > vt.shape[0]:
         apart += xp.sum((y - other @ vt) ** 2)
     return math.sqrt(float(apart))
+
+
+def distance(x: Array, y: Array) -> float:
+    """Return the chord of two representations of any scale, brought to numbers around 1 by a power of two."""
+    xp = array_namespace(x)
+    power = math.frexp(max(float(xp.max(xp.abs(x))), float(xp.max(xp.abs(y)))))[1]
+    half = power // 2  # two steps, as one factor might itself be out of range
+    x, y = (side * 2.0**-half * 2.0 ** (half - power) for side in (x, y))
+    return chord(x, y) * 2.0**half * 2.0 ** (power - half)
 
 
 def angle(x: Array, y: Array) -> float:
@@ -113,7 +122,7 @@ procrustes_distance = Metric(
     name="procrustes_distance",
     summary="Procrustes distance of size and shape",
     embed=centred_shape,
-    score=each_pair(chord),
+    score=each_pair(distance),
     kind="metric",
     invariant_to=frozenset({"translation", "rotation", "permutation"}),
     range=(0, math.inf),

@@ -1,12 +1,12 @@
 r"""Canonical correlations and their kin: how much of one space of responses lies in another.
 
 With orthonormal bases :math:`U, V` of the centred columns of :math:`X, Y`, the canonical correlations :math:`\rho_i`
-are the singular values of :math:`U^\top V`.  Ranks come from singular values, never from an inverse.  Where a
-representation spans every centred response (as many independent neurons as samples less one) all correlations are 1
-whatever the other is, and the value is refused.
+are the singular values of :math:`U^\top V`.  Where a representation spans every centred response (as many independent
+neurons as samples less one) all correlations are 1 whatever the other is, and the value is refused.
 """
 
 import math
+from functools import partial
 
 from array_api_compat import array_namespace
 
@@ -14,35 +14,8 @@ from akpsim.checks import generator
 from akpsim.errors import UndefinedMetric
 from akpsim.metrics.cka import SAME
 from akpsim.metrics.metric import Array, Invariances, Metric, Parameter, centred, each_pair, precise, scaled
-
-
-def basis(x: Array, name: str, *, centre: bool = True) -> tuple[Array, Array]:
-    """Return left singular vectors (sample, rank) and singular values of a representation, those not zero to rounding.
-
-    Raises
-    ------
-    UndefinedMetric
-        If the representation is constant (zero), or spans every response.
-    """
-    xp = array_namespace(x)
-    zero = max(x.shape) * float(xp.finfo(x.dtype).eps)  # of the precision in which the data came
-    x = precise(x)
-    x = scaled(centred(x) if centre else x)
-    u, s, _ = xp.linalg.svd(x, full_matrices=False)
-    kept = int(xp.sum(xp.astype(s > zero * s[0], xp.int64)))
-    if kept == 0 or float(s[0]) == 0:
-        raise UndefinedMetric(f"{name} is undefined: {SAME if centre else 'all responses are zero'}")
-    return u[:, :kept], s[:kept]
-
-
-def narrow(u: Array, name: str, *, centre: bool = True) -> Array:
-    """Return a basis, or refuse one that holds every (centred) response."""
-    if u.shape[1] >= u.shape[0] - centre:
-        raise UndefinedMetric(
-            f"{name} is undefined: {u.shape[1]} independent neurons span every response to {u.shape[0]} samples, "
-            "so that all correlations are 1; take more samples, or svcca with few components"
-        )
-    return u
+from akpsim.metrics.span import basis as basis
+from akpsim.metrics.span import narrow, span
 
 
 def rank(u: Array) -> int:
@@ -57,7 +30,7 @@ def rank_of_first(point: tuple[Array, Array]) -> int:
 
 def canonical_basis(x: Array, *, name: str = "cca") -> Array:
     """Return an orthonormal basis of the centred columns of a representation."""
-    return narrow(basis(x, name)[0], name)
+    return narrow(span(x, name), name)
 
 
 def main_basis(x: Array, *, variance: float, components: int | None) -> Array:
@@ -119,7 +92,7 @@ def weighted_correlation(one: tuple[Array, Array], two: tuple[Array, Array]) -> 
 
 def left_basis(x: Array) -> Array:
     """Return an orthonormal basis of the columns as they are."""
-    return narrow(basis(x, "eigenspace_overlap", centre=False)[0], "eigenspace_overlap", centre=False)
+    return narrow(span(x, "eigenspace_overlap", centre=False), "eigenspace_overlap", centre=False)
 
 
 LINEAR: Invariances = frozenset({"translation", "rotation", "permutation", "scaling", "linear"})
@@ -141,7 +114,7 @@ cca = Metric(
 cca_squared = Metric(
     name="cca_squared",
     summary="mean squared canonical correlation, Yanai's coefficient for equal ranks",
-    embed=canonical_basis,
+    embed=partial(canonical_basis, name="cca_squared"),
     score=each_pair(squared_overlap),
     kind="similarity",
     invariant_to=LINEAR,
@@ -206,7 +179,7 @@ eigenspace_overlap = Metric(
 
 def regression_point(x: Array) -> tuple[Array, Array]:
     """Return an orthonormal basis of the centred columns, and those columns."""
-    return basis(x, "linear_regression")[0], scaled(centred(precise(x)))
+    return span(x, "linear_regression"), scaled(centred(precise(x)))
 
 
 def explained(one: tuple[Array, Array], two: tuple[Array, Array]) -> float:
