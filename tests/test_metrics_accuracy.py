@@ -226,6 +226,8 @@ def rsa(x, y):
 def neighbours(x):
     s = rows(x) @ rows(x).T
     tied = np.round(s, 15)
+    if np.ptp(tied[~np.eye(len(s), dtype=bool)]) == 0:  # nobody is nearer than anybody
+        raise Undefined
     order = [sorted((j for j in range(len(s)) if j != i), key=lambda j, i=i: -tied[i, j]) for i in range(len(s))]
     return s, [row[: k_of(len(s))] for row in order]
 

@@ -11,7 +11,7 @@ import xarray as xr
 
 from akpsim.checks import one_of
 from akpsim.errors import MisalignedSamples
-from akpsim.metrics.metric import Array, floating, precise
+from akpsim.metrics.metric import Array, floating
 
 
 @dataclass(frozen=True)
@@ -27,7 +27,7 @@ class Aligned:
     sources : tuple
         One array (sample, neuron) each, in memory or lazy.
     mixed : bool
-        Whether some are in single precision and some are not: then all are read in double precision.
+        Whether some are in single precision and some are not: then points are compared in double precision.
     coordinates : dict
         Coordinates along `axis`, and scalars.
     attrs : dict
@@ -73,8 +73,7 @@ class Aligned:
         block = source if rows == slice(None) and not isinstance(source, Taken) else source[rows]
         block = block.compute() if hasattr(block, "compute") else block
         # What another process sent need not begin at a word, and products of such differ in their last bits.
-        block = floating(np.require(block, requirements="A") if isinstance(block, np.ndarray) else block)
-        return precise(block) if self.mixed else block
+        return floating(np.require(block, requirements="A") if isinstance(block, np.ndarray) else block)
 
 
 class Taken:

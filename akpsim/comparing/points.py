@@ -12,7 +12,7 @@ from akpsim.cluster import results, sent, submit
 from akpsim.comparing.align import Aligned
 from akpsim.errors import AkpsimError, UndefinedMetric
 from akpsim.metrics import Metric
-from akpsim.metrics.metric import as_numpy
+from akpsim.metrics.metric import as_numpy, doubled
 from akpsim.progress import Progress
 
 PARTS = 8
@@ -149,7 +149,8 @@ def _there(
 def embedded(index: int, metric: Metric, aligned: Aligned, arguments: dict[str, Any]) -> Embedded:
     """Return the point of a representation, or the reason why there is none."""
     try:
-        return compact(metric.point(metric.checked(aligned.load(index)), arguments)), None
+        point = compact(metric.point(metric.checked(aligned.load(index)), arguments))
+        return doubled(point) if aligned.mixed else point, None
     except UndefinedMetric as error:
         return None, str(error)
 

@@ -93,16 +93,14 @@ class Metric:
         Parameters
         ----------
         x, y : array, shape (sample, neuron)
-            Row ``i`` of both answers to the same sample; the numbers of neurons may differ unless `widths` says not.
+            Row ``i`` of both answers to the same sample; numbers of neurons may differ unless `widths` says not.
         **parameters
             Arguments of the metric.
 
         Raises
         ------
-        UndefinedMetric
-            If it has no value for these, with the reason.
-        MisalignedSamples
-            If the numbers of samples differ.
+        UndefinedMetric or MisalignedSamples
+            If it has no value for these, with the reason, or numbers of samples or libraries differ.
 
         Warns
         -----
@@ -119,10 +117,10 @@ class Metric:
         if array_namespace(x) is not array_namespace(y):
             kinds = " and a ".join(type(side).__name__ for side in (x, y))
             raise MisalignedSamples(f"both representations must be of one library, got a {kinds}")
-        if x.dtype != y.dtype:
-            x, y = precise(x), precise(y)
         self.check_widths(x.shape[1], y.shape[1])
         points = [self.point(x, arguments)], [self.point(y, arguments)]
+        if x.dtype != y.dtype:
+            points = doubled(points[0]), doubled(points[1])
         value = float(self.scores(*points, arguments)[0, 0])
         spans = zip(("the first", "the second"), points, strict=True)
         dimensions = {} if self.dimension is None else {name: self.dimension(point) for name, (point,) in spans}
@@ -247,6 +245,13 @@ def precise(x: Array) -> Array:
     return xp.astype(x, xp.float64, copy=False)
 
 
+def doubled(point: Point) -> Any:
+    """Return a point, or several, in double precision."""
+    if isinstance(point, tuple | list):
+        return type(point)(map(doubled, point))
+    return precise(point) if "float" in str(getattr(point, "dtype", "")) else point
+
+
 def as_numpy(x: Array) -> Any:
     """Return `x` as float64 numpy, from whatever device it is on."""
     import numpy as np
@@ -257,8 +262,7 @@ def as_numpy(x: Array) -> Any:
 def scaled(x: Array) -> Array:
     """Return `x` over its largest absolute value, so that no square over- or underflows; zeros stay."""
     xp = array_namespace(x)
-    largest = xp.max(xp.abs(x))
-    return x / largest if float(largest) > 0 else x
+    return x / largest if float(largest := xp.max(xp.abs(x))) > 0 else x
 
 
 def unit(x: Array, undefined: str) -> Array:
@@ -273,8 +277,8 @@ def unit(x: Array, undefined: str) -> Array:
 
 def inner_products(points: Sequence[Array], others: Sequence[Array]) -> Array:
     """Return the inner products of all pairs of unit vectors: one matrix product."""
-    xp = array_namespace(points[0])
-    return xp.stack(list(points)) @ xp.stack(list(others)).T
+    stack = array_namespace(points[0]).stack
+    return stack(list(points)) @ stack(list(others)).T
 
 
 def each_pair(function: Callable[..., float]) -> Callable[..., Array]:

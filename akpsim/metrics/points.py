@@ -21,6 +21,9 @@ from akpsim.metrics.metric import (
 )
 from akpsim.metrics.subspace import basis
 
+WORST_CONDITION = 1e7
+"""Ratio of eigenvalues up to which a distance has nine digits or so in float64."""
+
 ROTATIONS: Invariances = frozenset({"translation", "rotation", "permutation", "scaling"})
 
 
@@ -69,19 +72,28 @@ def shrunk_gram(x: Array, *, shrinkage: float) -> tuple[Array, Array]:
     n = k.shape[0]
     k = (1 - shrinkage) * k / xp.linalg.trace(k) + shrinkage / n * xp.eye(n, dtype=k.dtype, device=k.device)
     values, vectors = xp.linalg.eigh(k)
-    if float(values[0]) <= n * float(xp.finfo(k.dtype).eps) * float(values[-1]):
+    if float(values[0]) * WORST_CONDITION <= float(values[-1]):
         raise UndefinedMetric(
-            "riemannian is undefined: the centred Gram matrix has no inverse; give a `shrinkage` above 0"
+            f"riemannian is undefined: with `shrinkage` {shrinkage:g} the eigenvalues of the Gram matrix are over "
+            f"{WORST_CONDITION:g} times apart, more than float64 can invert; give a larger one"
         )
     return k, (vectors / values**0.5) @ vectors.T
 
 
 def geodesic(one: tuple[Array, Array], two: tuple[Array, Array]) -> float:
-    """Return the length of the shortest path between two positive definite matrices."""
-    xp = array_namespace(one[0])
-    middle = one[1] @ two[0] @ one[1]
+    """Return the length of the shortest path between two positive definite matrices.
+
+    The eigenvalues of K^-1 L below 1 are those of L^-1 K above 1, where they have their digits.
+    """
+    return math.sqrt(above_one(one[1], two[0]) + above_one(two[1], one[0]))
+
+
+def above_one(root: Array, other: Array) -> float:
+    """Return the sum of squared logarithms of the eigenvalues above 1 of a matrix between two inverse roots."""
+    xp = array_namespace(root)
+    middle = root @ other @ root
     values = xp.linalg.eigvalsh((middle + middle.T) / 2)
-    return math.sqrt(float(xp.sum(xp.log(values) ** 2)))
+    return float(xp.sum(xp.log(xp.where(values > 1, values, xp.ones_like(values))) ** 2))
 
 
 distance_correlation = Metric(
@@ -128,7 +140,11 @@ riemannian = Metric(
     r" + \frac{\rho}{n} I",
     source="Shahbazi, Shirali, Aghajan, Nili 2021, NeuroImage 239, section 2",
     beware="a centred Gram matrix has no inverse, so that it must be shrunk, and the value depends on how much",
-    parameters={"shrinkage": Parameter(0.1, "rho, from 0 (as it is) to 1 (the identity)", low=0, high=1)},
+    parameters={
+        "shrinkage": Parameter(
+            0.1, "rho, from 0 (as it is, never invertible) to below 1 (the identity)", low=0, high=0.999
+        )
+    },
 )
 
 
