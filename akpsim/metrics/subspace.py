@@ -254,8 +254,8 @@ ridge_cv = Metric(
     formula=r"1 - \frac{\sum_{i} \|x_i - \hat x_{-f(i)}(y_i)\|^2}{\sum_i \|x_i - \bar x_{-f(i)}\|^2}, \quad f(i) \text{"
     r" the fold of sample } i",
     source="Hoerl and Kennard 1970, Technometrics 12; cross-validated R squared, by folds",
-    beware="not symmetric: the second predicts the first; negative where the mean would predict better; not Brain-Score, "
-    "which is Pearson's r of predictions by partial least squares",
+    beware="not symmetric: the second predicts the first; negative where the mean would predict better; not "
+    "Brain-Score, which is Pearson's r of predictions by partial least squares",
     symmetric=False,
     smallest=4,
     parameters={
