@@ -144,7 +144,8 @@ shape = Metric(
     r" X_\alpha = U \left(\alpha \tfrac{S}{\|S\|} + (1 - \alpha) \tfrac{I}{\sqrt r}\right)",
     source="Williams et al. 2021, NeurIPS, section 2.3",
     beware="scaled to unit norm, which Williams' formula leaves to the user; alpha 1 is procrustes, alpha 0 the angle "
-    "of cca (and invariant to linear maps); below 1, representations with about as many independent neurons as samples are close by counts alone",
+    "of cca (and invariant to linear maps); below 1, representations with about as many independent neurons as samples "
+    "are close by counts alone",
     smallest=2,
     parameters={"alpha": Parameter(0.5, "from 0 (whitened) to 1 (as it is)", low=0, high=1)},
 )
