@@ -204,3 +204,9 @@ def test_without_a_layer_that_says_it_three_axes_are_tokens_and_four_are_maps():
     assert not channels_last(nn.Sequential(nn.Linear(2, 2), nn.GroupNorm(1, 2)), ndim=4)
     assert channels_last(nn.Sequential(nn.Conv2d(2, 2, 1), Permute([0, 2, 3, 1]), nn.GELU()), ndim=4)
     assert not channels_last(nn.Sequential(nn.Linear(2, 2), Permute([0, 3, 1, 2])), ndim=4)
+
+
+def test_an_activation_is_like_the_layer_before_it_also_outside_its_parent():
+    network = nn.Sequential(nn.Conv2d(2, 2, 1), nn.Linear(2, 2), nn.Sequential(nn.GELU()))
+    assert channels_last(network[2][0], ndim=4, within=network)
+    assert not channels_last(network[2][0], ndim=4)
