@@ -4,10 +4,14 @@ import numpy as np
 import pytest
 import torch
 from torch import nn
+from torchvision.models import ConvNeXt, SwinTransformer, VisionTransformer, get_model, resnet18
+from torchvision.models.convnext import CNBlockConfig
+from torchvision.ops import Permute
 
 from akpsim import AkpsimError
 from akpsim.families import capture
-from akpsim.families.capturing import hooked
+from akpsim.families.capturing import hooked, places, pooled
+from akpsim.families.channels import channels_last
 
 
 class Twice(nn.Module):
@@ -111,3 +115,98 @@ class Wrapped(nn.Module):
 
     def forward(self, x):
         return self.a(x)[0]
+
+
+SMALL = {
+    "vit": lambda: VisionTransformer(32, 8, num_layers=2, num_heads=2, hidden_dim=8, mlp_dim=16),
+    "swin": lambda: SwinTransformer([2, 2], 8, [2, 2], [2, 2], [4, 4]),
+    "convnext": lambda: ConvNeXt([CNBlockConfig(8, 16, 2), CNBlockConfig(16, None, 1)]),
+    "resnet": lambda: resnet18(),
+}
+LAYERS = {  # how torchvision's code has the axes of its output, read there
+    ("vit", "conv_proj"): "nchw",
+    ("vit", "encoder.dropout"): "ntc",
+    ("vit", "encoder.layers.encoder_layer_0"): "ntc",
+    ("vit", "encoder.layers.encoder_layer_1.mlp"): "ntc",
+    ("vit", "encoder.layers.encoder_layer_1.mlp.1"): "ntc",
+    ("vit", "encoder.ln"): "ntc",
+    ("swin", "features.0.0"): "nchw",
+    ("swin", "features.0.1"): "nhwc",
+    ("swin", "features.0"): "nhwc",
+    ("swin", "features.1.0"): "nhwc",
+    ("swin", "features.1.0.mlp.1"): "nhwc",
+    ("swin", "features.2"): "nhwc",
+    ("swin", "norm"): "nhwc",
+    ("swin", "permute"): "nchw",
+    ("convnext", "features.0"): "nchw",
+    ("convnext", "features.1.0"): "nchw",
+    ("convnext", "features.1.0.block.1"): "nhwc",
+    ("convnext", "features.1.0.block.3"): "nhwc",
+    ("convnext", "features.1.0.block.4"): "nhwc",
+    ("convnext", "features.1.0.stochastic_depth"): "nchw",
+    ("convnext", "features.2.0"): "nchw",
+    ("resnet", "relu"): "nchw",
+    ("resnet", "layer1.0"): "nchw",
+}
+
+
+@pytest.fixture(scope="module")
+def small():
+    torch.manual_seed(0)
+    return {name: build().eval() for name, build in SMALL.items()}
+
+
+@pytest.mark.parametrize(("kind", "layer"), LAYERS)
+def test_channels_are_where_torchvision_has_them(small, kind, layer):
+    network, maps = small[kind], {}
+    x = torch.randn(3, 3, 32, 32, generator=torch.Generator().manual_seed(1))
+    handle = network.get_submodule(layer).register_forward_hook(lambda m, i, o: maps.update(seen=o.clone()))
+    with torch.no_grad():
+        network(x)
+    handle.remove()
+    axes = LAYERS[kind, layer]
+    values = np.moveaxis(maps["seen"].numpy(), axes.index("c"), 1).reshape(3, maps["seen"].shape[axes.index("c")], -1)
+    seen = {pool: capture(network, [x], [layer], pool=pool)[layer].values for pool in ("avg", "max", "points:2")}
+    np.testing.assert_allclose(seen["avg"], values.mean(2), rtol=1e-4, atol=1e-5)
+    np.testing.assert_allclose(seen["max"], values.max(2), rtol=1e-5, atol=1e-6)
+    kept = places("points:2", values.shape[2]).numpy()
+    np.testing.assert_allclose(seen["points:2"], values[:, :, kept].reshape(3, -1), rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize(("backbone", "layer", "width"), [
+    ("vit_b_32", "encoder.layers.encoder_layer_0", 768),
+    ("swin_t", "features.1.0", 96),
+    ("convnext_tiny", "features.1.0.block.3", 384),
+    ("maxvit_t", "blocks.1.layers.0", 128),
+])  # fmt: skip
+def test_a_layer_has_as_many_neurons_as_channels(backbone, layer, width):
+    with torch.device("meta"):
+        network = get_model(backbone).eval()
+        shape = {}
+        handle = network.get_submodule(layer).register_forward_hook(lambda m, i, o: shape.update(seen=o))
+        network(torch.empty(1, 3, 224, 224))
+        handle.remove()
+        last = channels_last(network.get_submodule(layer), ndim=shape["seen"].ndim)
+        assert pooled(shape["seen"], "avg", channels_last=last).shape == (1, width)
+
+
+def test_what_conv1d_returns_has_channels_before_length():
+    network = nn.Sequential(nn.Conv1d(2, 5, 3), nn.BatchNorm1d(5), nn.ReLU()).eval()
+    x = torch.randn(4, 2, 9, generator=torch.Generator().manual_seed(0))
+    seen = capture(network, [x], ["0", "1", "2"])
+    assert {values.sizes["neuron"] for values in seen.values()} == {5}
+    assert seen["2"].values == pytest.approx(network(x).mean(2).detach().numpy(), abs=1e-6)
+
+
+def test_without_a_layer_that_says_it_three_axes_are_tokens_and_four_are_maps():
+    assert channels_last(nn.ReLU(), ndim=3)
+    assert not channels_last(nn.ReLU(), ndim=4)
+    assert not channels_last(nn.Sequential(nn.Linear(2, 2), nn.GroupNorm(1, 2)), ndim=4)
+    assert channels_last(nn.Sequential(nn.Conv2d(2, 2, 1), Permute([0, 2, 3, 1]), nn.GELU()), ndim=4)
+    assert not channels_last(nn.Sequential(nn.Linear(2, 2), Permute([0, 3, 1, 2])), ndim=4)
+
+
+def test_an_activation_is_like_the_layer_before_it_also_outside_its_parent():
+    network = nn.Sequential(nn.Conv2d(2, 2, 1), nn.Linear(2, 2), nn.Sequential(nn.GELU()))
+    assert channels_last(network[2][0], ndim=4, within=network)
+    assert not channels_last(network[2][0], ndim=4)

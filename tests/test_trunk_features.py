@@ -7,11 +7,13 @@ import numpy as np
 import pytest
 import torch
 
+from akpsim import load_study
 from akpsim.errors import InvalidStudy, StoreError
 from akpsim.families.datasets.images import Images
 from akpsim.families.networks.inference import PackedConvolution, for_evaluation
 from akpsim.families.networks.trunks import build_trunk
-from akpsim.families.training.features import cache_folder, cached_features, compute_features
+from akpsim.families.training.features import cache_folder, cached_features, compute_features, features_key
+from akpsim.families.training.prepared import trunk_layers
 from akpsim.study import Network
 
 
@@ -69,17 +71,17 @@ def test_features_with_folded_batch_norm_are_as_close_to_float64_as_without(back
 
 
 class Branches(torch.nn.Module):
-    """Convolutions before a ReLU, before a sum and a ReLU, and one in two places."""
+    """Convolutions before a ReLU, and before a sum and a ReLU."""
 
     def __init__(self):
         super().__init__()
-        self.alone, self.twice, self.read_by_two = (torch.nn.Conv2d(3, 3, 3, padding=1) for _ in range(3))
+        self.alone, self.read_by_two = (torch.nn.Conv2d(3, 3, 3, padding=1) for _ in range(2))
         self.norm, self.relu = torch.nn.BatchNorm2d(3), torch.nn.ReLU()
 
     def forward(self, x):
         x = self.relu(self.norm(self.alone(x)))
         before = self.read_by_two(x)
-        return torch.relu(before) - before + self.twice(self.twice(x)).relu()
+        return torch.relu(before) - before
 
 
 def test_a_relu_is_joined_to_a_convolution_that_nothing_else_reads():
@@ -87,7 +89,7 @@ def test_a_relu_is_joined_to_a_convolution_that_nothing_else_reads():
     network, x = Branches().eval(), torch.randn(2, 3, 8, 8)
     found = for_evaluation(network)
     kinds = {name: getattr(layer, "after", None) for name, layer in found.named_children()}
-    assert (kinds["alone"], kinds["read_by_two"], kinds["twice"]) == ("relu", "none", None)
+    assert (kinds["alone"], kinds["read_by_two"]) == ("relu", "none")
     assert isinstance(found.alone, PackedConvolution)
     with torch.no_grad():
         torch.testing.assert_close(found(x), network(x))
@@ -107,25 +109,58 @@ def test_other_images_other_weights_or_another_size_are_computed_anew(trunk, tmp
     assert not any(torch.equal(a, b) for i, a in enumerate(found) for b in found[:i])
 
 
-def test_the_number_of_threads_changes_no_bit(trunk):
-    images = some_images().images
-    threads_before = torch.get_num_threads()
-    assert torch.equal(compute_features(trunk, images, threads=1), compute_features(trunk, images, threads=3))
-    assert torch.get_num_threads() == threads_before
-
-
-def test_each_batch_is_computed_by_one_thread(trunk):
-    seen = []
-    handle = trunk.module.register_forward_hook(lambda module, inputs, output: seen.append(torch.get_num_threads()))
+@pytest.fixture
+def two_threads():
+    """Torch as it comes on two cores; conftest.py gives it one."""
     before = torch.get_num_threads()
     torch.set_num_threads(2)
-    try:
-        compute_features(trunk, some_images().images, threads=2)
-        assert torch.get_num_threads() == 2
-    finally:
-        torch.set_num_threads(before)
-        handle.remove()
-    assert seen == [1] * 10
+    yield
+    torch.set_num_threads(before)
+
+
+@pytest.mark.parametrize(("backbone", "size"), [("squeezenet1_1", 32), ("resnet18", 64)])
+def test_the_number_of_threads_changes_no_bit(backbone, size, two_threads):
+    trunk, images = build(backbone=backbone, input_size=size), some_images(18).images
+    assert torch.equal(compute_features(trunk, images, threads=1), compute_features(trunk, images, threads=3))
+    assert torch.get_num_threads() == 2
+
+
+@pytest.mark.parametrize("backbone", ["squeezenet1_1", "resnet18"])
+def test_each_batch_is_computed_by_one_thread(backbone, two_threads, monkeypatch):
+    seen = []
+    kind = {"squeezenet1_1": torch.nn.Conv2d, "resnet18": PackedConvolution}[backbone]
+    trunk, forward = build(backbone=backbone, input_size=64), kind.forward
+
+    def watched(layer, x):
+        seen.append(torch.get_num_threads())
+        return forward(layer, x)
+
+    monkeypatch.setattr(kind, "forward", watched)
+    compute_features(trunk, some_images(12).images, threads=2)
+    assert torch.get_num_threads() == 2
+    assert set(seen) == {1}
+    assert len(seen) >= 3 * 20  # both have twenty convolutions or more; three batches
+
+
+def test_stored_activations_do_not_depend_on_the_number_of_threads(two_threads):
+    network = {"backbone": "mobilenet_v3_small", "weights": "random", "input_size": 64}
+    study = load_study({"network": network, "capture": {"layers": ["features.*"]}})
+    trunk, probe = build(**network), some_images(20)
+    on_two = trunk_layers(study, trunk, probe)
+    assert torch.get_num_threads() == 2
+    torch.set_num_threads(1)
+    on_one = trunk_layers(study, trunk, probe)
+    assert "features.12.2" in on_one
+    assert all(np.array_equal(values, on_two[name]) for name, values in on_one.items())
+
+
+def test_the_key_tells_versions_of_torch_shapes_and_types_apart(trunk, monkeypatch):
+    images = some_images(4).images
+    keys = [features_key(trunk, images), features_key(trunk, images.reshape(8, 16, 32, 3))]
+    keys.append(features_key(trunk, images.view(np.int8)))
+    monkeypatch.setattr(torch, "__version__", "2.0.0")
+    keys.append(features_key(trunk, images))
+    assert len(set(keys)) == 4
 
 
 def test_a_damaged_file_is_made_anew(trunk, tmp_path):

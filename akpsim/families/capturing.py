@@ -1,7 +1,8 @@
 """Forward hooks -> pooled (sample, neuron) arrays: the one place where a tensor becomes an array.
 
 A hook copies what a module returns before a later in-place operation overwrites it.  A module that is called twice in
-one forward pass gives ``relu`` and ``relu#2``.  Convolutional maps are averaged over space unless told otherwise.
+one forward pass gives ``relu`` and ``relu#2``.  Convolutional maps are averaged over space, and tokens over tokens,
+unless told otherwise.
 """
 
 import contextlib
@@ -15,6 +16,7 @@ import xarray as xr
 from torch import Tensor, nn
 
 from akpsim.errors import InvalidData, unknown_name
+from akpsim.families.channels import channels_last
 
 POOLS = "avg, max, none or points:K"
 
@@ -22,8 +24,8 @@ POOLS = "avg, max, none or points:K"
 class Recorder:
     """What the hooks have seen: for each layer, and each call of it in a pass, the pooled responses batch by batch."""
 
-    def __init__(self, pool: str) -> None:
-        self.pool = pool
+    def __init__(self, pool: str, within: nn.Module | None = None) -> None:
+        self.pool, self.within = pool, within
         self.batches: dict[str, list[Tensor]] = {}
         self.calls: dict[str, int] = {}
 
@@ -37,7 +39,9 @@ class Recorder:
         def record(module: nn.Module, arguments: Any, output: Any) -> None:
             self.calls[name] = self.calls.get(name, 0) + 1
             key = name if self.calls[name] == 1 else f"{name}#{self.calls[name]}"
-            self.batches.setdefault(key, []).append(pooled(output, self.pool, name).cpu())
+            values = tensor_of(output, name)
+            last = values.ndim > 2 and channels_last(module, ndim=values.ndim, within=self.within)
+            self.batches.setdefault(key, []).append(pooled(values, self.pool, channels_last=last).cpu())
 
         return record
 
@@ -46,16 +50,20 @@ class Recorder:
         return {name: torch.cat(batches).numpy() for name, batches in self.batches.items()}
 
 
-def pooled(output: Any, pool: str, name: str) -> Tensor:
-    """Return a module's output as (sample, neuron), never sharing memory with it."""
+def tensor_of(output: Any, name: str) -> Tensor:
+    """Return a module's output if it is one tensor."""
     if not isinstance(output, Tensor):
         raise InvalidData(
             f"layer {name!r} returns a {type(output).__name__}, not one tensor; capture a layer inside it"
         )
-    values = output.detach().float()
+    return output.detach().float()
+
+
+def pooled(values: Tensor, pool: str, *, channels_last: bool) -> Tensor:
+    """Return a module's output as (sample, neuron), never sharing memory with it."""
     if values.ndim <= 2 or pool == "none":
         return values.flatten(1).clone()
-    flat = values.flatten(2)
+    flat = (values.movedim(-1, 1) if channels_last else values).flatten(2)
     if pool == "avg":
         return flat.mean(2)
     if pool == "max":
@@ -81,9 +89,14 @@ def layers_matching(named: Mapping[str, nn.Module], patterns: Sequence[str]) -> 
 
 
 @contextlib.contextmanager
-def hooked(layers: Mapping[str, nn.Module], *, pool: str = "avg") -> Iterator[Recorder]:
-    """Record the layers while the body runs; the hooks are removed also when the body raises."""
-    recorder = Recorder(pool)
+def hooked(
+    layers: Mapping[str, nn.Module], *, pool: str = "avg", within: nn.Module | None = None
+) -> Iterator[Recorder]:
+    """Record the layers while the body runs; the hooks are removed also when the body raises.
+
+    `within` is the network, for layers that do not say themselves where their channels are; see `channels_last`.
+    """
+    recorder = Recorder(pool, within)
     handles = [module.register_forward_hook(recorder.hook(name)) for name, module in layers.items()]
     try:
         yield recorder
@@ -106,8 +119,12 @@ def capture(
     layers : sequence of str
         Names or patterns (``"layer3.*"``) of modules.
     pool : str
-        What is done to maps (sample, channel, height, width): ``avg`` or ``max`` over space, ``none`` (flattened), or
-        ``points:K``, the same K positions of every map, drawn from a fixed seed.
+        What is done to maps (sample, channel, height, width) and tokens (sample, token, neuron): ``avg`` or ``max``
+        over space or tokens, ``none`` (flattened), or ``points:K``, the same K positions of every map, drawn from a
+        fixed seed.  Three axes are tokens unless a Conv1d or its like says otherwise.  Of more axes the channels are
+        where the last layer inside the module puts them: a Linear or LayerNorm on the last, a convolution or
+        BatchNorm2d on the second, a Permute where it moves them; a module without such layers is like the one before
+        it, and otherwise has them on the second.
 
     Returns
     -------
@@ -128,7 +145,7 @@ def capture(
     was_training = network.training
     network.eval()
     try:
-        with hooked(found, pool=pool) as recorder, torch.inference_mode():
+        with hooked(found, pool=pool, within=network) as recorder, torch.inference_mode():
             for batch in batches:
                 recorder.new_pass()
                 network((batch if isinstance(batch, Tensor) else batch[0]).to(device))

@@ -13,6 +13,7 @@ from akpsim.families.capturing import capture, layers_matching
 from akpsim.families.datasets import DATASETS, Images, split_images
 from akpsim.families.datasets.splits import PARTS
 from akpsim.families.networks.trunks import Trunk, build_trunk, natural_size
+from akpsim.families.threads import one_thread_each
 from akpsim.families.training.features import cached_features
 from akpsim.families.training.streams import stream
 from akpsim.study import Study
@@ -98,13 +99,14 @@ def head_layers(study: Study) -> list[str]:
 
 
 def trunk_layers(study: Study, trunk: Trunk, probe: Images) -> dict[str, np.ndarray]:
-    """Capture the layers of a frozen trunk that the study asks for."""
+    """Capture the layers of a frozen trunk that the study asks for, by one thread: the bits depend on their number."""
     head = head_layers(study)
     patterns = [p for p in study.capture.layers if not any(fnmatchcase(name, p) for name in head)]
     if not patterns or not list(trunk.module.parameters()):
         return {}
     batches = (trunk.prepare(probe.images[start : start + BATCH]) for start in range(0, len(probe.images), BATCH))
-    captured = capture(trunk.module, batches, patterns, pool=study.capture.pool)
+    with one_thread_each():
+        captured = capture(trunk.module, batches, patterns, pool=study.capture.pool)
     return {name: values.values for name, values in captured.items()}
 
 
