@@ -93,6 +93,9 @@ class Perturbation:
     audited : bool
         False if its events do not show where a network is evaluated, as dropout's: they are neither audited nor
         captured around.
+    lift : callable, optional
+        ``lift(network, **options)``, called before the events of the first epoch at which it no longer acts; without
+        it, what acting left behind stays.
     """
 
     name: str
@@ -101,6 +104,7 @@ class Perturbation:
     summary: str
     dose: Callable[..., float] = largest
     audited: bool = True
+    lift: Callable[..., None] | None = None
 
     @property
     def options(self) -> dict[str, Any]:
@@ -175,13 +179,17 @@ class Active:
     @property
     def dose(self) -> float:
         """How much it does to the member, in the unit that the entry's summary names."""
-        strengths = [self.spec.schedule.strength_at(epoch) for epoch in self.epochs]
+        strengths = [self.strength_at(epoch) for epoch in self.epochs]
         return float(self.perturbation.dose(strengths, **self.options)) if strengths else 0.0
 
     @property
     def telling(self) -> set[int]:
         """The epochs at which what acts all along is worth an audit: its first, and its first at full strength."""
-        return {self.epochs[0], max(self.epochs, key=self.spec.schedule.strength_at)}
+        return {self.epochs[0], max(self.epochs, key=self.strength_at)}
+
+    def strength_at(self, epoch: int) -> float:
+        """Return how strongly it acts in an epoch."""
+        return self.spec.schedule.strength_at(epoch)
 
     def acts_at(self, epoch: int) -> bool:
         """Say whether it acts in an epoch."""
@@ -193,7 +201,7 @@ class Active:
             epoch=epoch,
             event=self.event,
             last=epoch == self.epochs[-1],
-            strength=self.spec.schedule.strength_at(epoch),
+            strength=self.strength_at(epoch),
             classes=self.classes,
             generator=self.generator,
         )

@@ -65,32 +65,48 @@ class Audit:
                 "loss_after": new_loss,
                 "accuracy_before": accuracy,
                 "accuracy_after": new_accuracy,
-                "gradient_cosine": float(gradient @ new_gradient) / (norm * new_norm) if norm * new_norm else np.nan,
+                "gradient_cosine": cosine_or_nan(gradient, new_gradient),
                 "gradient_norm_ratio": new_norm / norm if norm else np.nan,
                 "cka": cka_or_nan(representation, new_representation),
             }
         )
 
     def measure(self) -> tuple[float, float, Tensor, np.ndarray]:
-        """Return loss, accuracy, gradient and the probe's representation, leaving the network as it was."""
-        training = self.training
-        network, x = training.network, training.data.inputs[:BATCH]
+        """Return loss, accuracy, gradient and the probe's representation, leaving the network as it was.
+
+        The images go through the network in batches as large as those of training, which fit in memory.
+        """
+        training, network = self.training, self.training.network
         network.eval()
-        logits = network(x)
-        loss = training.objective(logits, training.labels[:BATCH]).mean()
         parameters = [p for p in network.parameters() if p.requires_grad]
-        gradients = torch.autograd.grad(loss, parameters, allow_unused=True, materialize_grads=True)
-        hits = (logits.argmax(1) == training.data.labels[:BATCH]).double().mean()
+        loss, hits = torch.zeros((), dtype=torch.float64), 0
+        gradient = torch.zeros(sum(p.numel() for p in parameters), dtype=torch.float64)
+        images = training.data.inputs[:BATCH], training.labels[:BATCH], training.data.labels[:BATCH]
+        count = len(images[1])
+        for x, y, true in zip(*(t.split(training.batch_size) for t in images), strict=True):
+            logits = network(x)
+            part = training.objective(logits, y).sum() / count
+            gradients = torch.autograd.grad(part, parameters, allow_unused=True, materialize_grads=True)
+            gradient += torch.cat([g.flatten() for g in gradients])
+            loss += part.detach()
+            hits += int((logits.argmax(1) == true).sum())
         with hooked({"layer": self.layer()}) as recorder, torch.inference_mode():
             for batch in self.probe.split(BATCH):
                 recorder.new_pass()
                 network(batch)
-        gradient = torch.cat([g.flatten() for g in gradients]).double()
-        return loss.item(), float(hits), gradient, recorder.arrays()["layer"]
+        return loss.item(), hits / count, gradient, recorder.arrays()["layer"]
 
     def table(self) -> dict[str, np.ndarray]:
         """Return the record as columns; empty if nothing happened."""
         return {key: np.array([row[key] for row in self.rows]) for key in self.rows[0]} if self.rows else {}
+
+
+def cosine_or_nan(gradient: Tensor, other: Tensor) -> float:
+    """Return the cosine between two gradients, NaN where one has no direction or an event changed their number."""
+    if gradient.shape != other.shape:
+        return float("nan")
+    norms = float(gradient.norm()) * float(other.norm())
+    return float(gradient @ other) / norms if norms else float("nan")
 
 
 def cka_or_nan(x: np.ndarray, y: np.ndarray) -> float:

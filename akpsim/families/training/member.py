@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -150,7 +151,12 @@ class Work:
         probe = self.prepared.parts["probe"]
         k = max(1, self.epochs * self.training.updates_per_epoch // points)
         summaries = Summaries(
-            self.network, self.head.hidden, inputs=probe.inputs, labels=probe.labels, classes=self.classes, every=k
+            self.network,
+            {name: partial(self.head.get_submodule, name) for name in self.head.hidden},
+            inputs=probe.inputs,
+            labels=probe.labels,
+            classes=self.classes,
+            every=k,
         )
         self.training.after_step = summaries.after_step
         return summaries
@@ -202,6 +208,7 @@ class Work:
     def events(self, epoch: int) -> None:
         """Let what is scheduled for the start of an epoch happen; audit swaps, and label noise where it tells most."""
         self.training.labels = self.training.data.labels
+        self.training.lift(epoch)
         for active in self.training.perturbations:
             if not active.acts_at(epoch):
                 continue
@@ -219,6 +226,7 @@ class Work:
         training.data = Part(part.inputs[:few], part.labels[:few], part.ids[:few])
         for epoch in range(self.epochs + 1):
             training.labels = training.data.labels
+            training.lift(epoch)
             for active in training.perturbations:
                 if active.acts_at(epoch) and active.perturbation.site not in STEP_SITES:
                     training.fire(active, epoch)
@@ -253,7 +261,7 @@ class Work:
         writer.table("history", "epoch", {"epoch": np.arange(self.epochs + 1), **history})
         writer.table("audit", "event", self.audit.table())
         if self.summaries is not None:
-            for layer in self.head.hidden:
+            for layer in self.summaries.points:
                 table = self.summaries.table(layer, updates_per_epoch=self.training.updates_per_epoch)
                 writer.table(f"populations/{layer}", "time", table)
         probability = evaluate(self.network, test).softmax(1).numpy()
