@@ -153,6 +153,16 @@ def test_a_name_that_is_needed_twice_has_the_options_of_its_function():
 @pytest.mark.parametrize(
     ("options", "message"),
     [
+        ({"order": "random", "choices": ["tanh", "softplus", "foo"]}, "family a: unknown activation 'foo': There are"),
+        ({"finally": "rellu", "at": [1]}, "unknown activation 'rellu': did you mean 'relu'"),
+        ({"finally": 3}, "unknown activation 3: There are"),
+        ({"order": ["glu"]}, "glu halves the number of neurons, and the layer after it would not fit; there are"),
+        ({"order": 3}, "`order` must be a list of names, or 'random', got 3"),
+        ({"choices": "tanh"}, "`choices` must be a list of names, got 'tanh'"),
+        ({"layers": 3}, "`layers` must be a name, a pattern or a list of them, got 3"),
+        ({"layers": [3]}, "`layers` must be a name, a pattern or a list of them, got list"),
+        ({"layers": []}, "`layers` must be a name, a pattern or a list of them, got list"),
+        ({"layers": "dense_9", "probability": 1e-6}, "unknown dense layer 'dense_9'"),
         ({"ordr": ["tanh"]}, "unknown option of swap_activation 'ordr': did you mean 'order'"),
         ({"order": ["tanhh"]}, "unknown activation 'tanhh': did you mean 'tanh'"),
         ({"layers": "dense_9"}, "unknown dense layer 'dense_9'"),
@@ -181,6 +191,16 @@ def test_a_wrong_option_is_named_before_anything_is_trained(options, message, tm
             {"name": "swap_activation", "order": "random", "choices": ["relu"]},
             r"`choices` must hold a name other than 'relu', got \['relu'\]",
         ),
+        ({"name": "swap_loss", "order": "random", "choices": ["poisson", "foo"]}, "unknown loss 'foo'"),
+        ({"name": "swap_loss", "finally": "possion", "at": [1]}, "unknown loss 'possion': did you mean 'poisson'"),
+        ({"name": "swap_loss", "order": "random", "choices": []}, r"`choices` must hold a name, got \[\]"),
+        ({"name": "label_noise", "redraw": "no"}, "family a: `redraw` must be true or false, got 'no'"),
+        ({"name": "label_noise", "redraw": 1}, "`redraw` must be true or false, got 1"),
+        ({"name": "initializer", "kernel": "zeroes", "strength": 0}, "unknown initializer 'zeroes': did you mean"),
+        ({"name": "initializer", "layers": 3}, "`layers` must be a name, a pattern or a list of them, got 3"),
+        ({"name": "dropout", "layers": True}, "`layers` must be a name, a pattern or a list of them, got True"),
+        ({"name": "learning_rate_shock", "factor": "ten", "probability": 1e-6}, "`factor` must be positive and finite"),
+        ({"name": "blur", "probability": 1e-6}, r"blur needs images .*, got features of shape"),
         ({"name": "learning_rate_shock", "factor": -2}, "`factor` must be positive and finite, got -2"),
         ({"name": "input_noise", "scale": "wide"}, "`scale` must be positive and finite, got 'wide'"),
         ({"name": "blur", "sigma": 0, "strength": 0}, "family a: `sigma` must be positive and finite, got 0"),
@@ -313,6 +333,18 @@ def test_new_weights_under_an_old_optimizer_are_refused_before_anything_is_train
     with pytest.raises(AkpsimError, match=message):
         train_family(study, tmp_path / "run")
     assert not (tmp_path / "run").exists()
+
+
+def test_an_option_of_ones_own_has_the_kind_of_its_default():
+    mine = Perturbation("mine", "weights", lambda network, moment, *, by=0.1, thorough=True: None, "")
+    mine.check({"by": 2, "thorough": False})
+    for options, message in (
+        ({"by": "wide"}, "`by` must be a number, got 'wide'"),
+        ({"by": True}, "`by` must be a number, got True"),
+        ({"thorough": "no"}, "`thorough` must be true or false, got 'no'"),
+    ):
+        with pytest.raises(AkpsimError, match=message):
+            mine.check(options)
 
 
 def test_an_option_without_a_default_must_be_given():

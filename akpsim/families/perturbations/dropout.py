@@ -6,6 +6,7 @@ import torch
 from torch import Tensor, nn
 
 from akpsim.families.perturbations.activations import layers_named
+from akpsim.families.perturbations.order import check_layers
 from akpsim.families.perturbations.perturbation import Moment, Perturbation
 
 
@@ -46,4 +47,5 @@ dropout = Perturbation(
     "zero random responses of hidden layers in training; dose: the share",
     audited=False,
     lift=lift,
+    allow=lambda layers="dense_*": check_layers(layers),
 )

@@ -8,7 +8,8 @@ from typing import Any, Literal
 
 import torch
 
-from akpsim.errors import InvalidStudy, unknown_name
+from akpsim.checks import instance, is_number
+from akpsim.errors import InvalidStudy, shortened, unknown_name
 from akpsim.study import PerturbationSpec, Schedule
 
 Site = Literal["initializer", "activation", "loss", "labels", "inputs", "weights", "gradients", "optimizer"]
@@ -96,6 +97,9 @@ class Perturbation:
     lift : callable, optional
         ``lift(network, **options)``, called before the events of the first epoch at which it no longer acts; without
         it, what acting left behind stays.
+    allow : callable, optional
+        ``allow(**options)`` raises if the options given have values that `act` cannot use, before any network is there;
+        numbers and truth values are told from others without it, by the defaults.
     """
 
     name: str
@@ -105,6 +109,7 @@ class Perturbation:
     dose: Callable[..., float] = largest
     audited: bool = True
     lift: Callable[..., None] | None = None
+    allow: Callable[..., Any] | None = None
 
     @property
     def options(self) -> dict[str, Any]:
@@ -118,7 +123,7 @@ class Perturbation:
         return self.site in EVENTS and self.audited
 
     def check(self, options: dict[str, Any]) -> None:
-        """Refuse options it does not have, and the lack of one without a default."""
+        """Refuse options it does not have, values it cannot use, and the lack of one without a default."""
         for key in options:
             if key not in self.options:
                 raise unknown_name(f"option of {self.name}", key, (*self.options, *Schedule.model_fields))
@@ -127,6 +132,23 @@ class Perturbation:
         ]
         if missing:
             raise InvalidStudy(f"perturbation {self.name} needs the option {missing[0]!r}")
+        if self.allow is not None:
+            self.allow(**for_python(options))
+        for key, value in options.items():
+            check_kind(value, key, self.options[key])
+
+
+def for_python(options: dict[str, Any]) -> dict[str, Any]:
+    """Return options as Python takes them: `finally` is a keyword."""
+    return {key + "_" * keyword.iskeyword(key): value for key, value in options.items()}
+
+
+def check_kind(value: Any, name: str, default: Any) -> None:
+    """Refuse what is no truth value or no number where the default is one."""
+    if isinstance(default, bool):
+        instance(value, name, bool, "true or false")
+    elif is_number(default) and not is_number(value):
+        raise InvalidStudy(f"`{name}` must be a number, got {shortened(value)}")
 
 
 def check_schedule(perturbation: Perturbation, spec: PerturbationSpec) -> None:
@@ -173,7 +195,7 @@ class Active:
         lots = torch.rand(len(scheduled), generator=generator).tolist()
         chance = spec.schedule.probability
         self.epochs = tuple(epoch for epoch, lot in zip(scheduled, lots, strict=True) if lot < chance)
-        self.options = {key + "_" * keyword.iskeyword(key): value for key, value in spec.options.items()}
+        self.options = for_python(spec.options)
         self.event = 0
 
     @property
@@ -200,7 +222,7 @@ class Active:
         return Moment(
             epoch=epoch,
             event=self.event,
-            last=epoch == self.epochs[-1],
+            last=epoch in self.epochs[-1:],
             strength=self.strength_at(epoch),
             classes=self.classes,
             generator=self.generator,

@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from akpsim.errors import InvalidStudy
-from akpsim.families.perturbations.perturbation import Active
+from akpsim.families.perturbations.perturbation import STEP_SITES, Active
 from akpsim.families.training.losses import LOSSES
 from akpsim.families.training.prepared import Part
 
@@ -101,6 +101,14 @@ class Training:
                 f"{active.spec.name} puts new weights into the network, which the optimizer would never train: "
                 f"write `optimizer_state` = 'reset', got {active.spec.optimizer_state!r}"
             )
+
+    def try_out(self, active: Active) -> None:
+        """Let a perturbation act once, whenever it is due, to see whether it can."""
+        site = active.perturbation.site
+        if site in STEP_SITES:
+            active.act(self.data.inputs if site == "inputs" else self.network, 1)
+        else:
+            self.fire(active, 1)
 
     def lift(self, epoch: int) -> None:
         """Take off, before the events of an epoch, what acted until the epoch before and would stay by itself."""

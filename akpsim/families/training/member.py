@@ -224,6 +224,9 @@ class Work:
         part = training.data
         few = 1 if len(part.labels) % training.batch_size == 1 else 2  # batch norm may refuse the last batch
         training.data = Part(part.inputs[:few], part.labels[:few], part.ids[:few])
+        for active in training.perturbations:
+            if not active.epochs:  # drawn in other members, perhaps
+                training.try_out(active)
         for epoch in range(self.epochs + 1):
             training.labels = training.data.labels
             training.lift(epoch)
