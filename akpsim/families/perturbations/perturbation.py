@@ -205,6 +205,11 @@ class Active:
         return float(self.perturbation.dose(strengths, **self.options)) if strengths else 0.0
 
     @property
+    def null(self) -> bool:
+        """Whether it does nothing to the member: strength 0 whenever it acts, or a factor of 1."""
+        return not any(map(self.strength_at, self.epochs)) or (self.perturbation.site == "optimizer" and self.dose == 1)
+
+    @property
     def telling(self) -> set[int]:
         """The epochs at which what acts all along is worth an audit: its first, and its first at full strength."""
         return {self.epochs[0], max(self.epochs, key=self.strength_at)}

@@ -152,19 +152,39 @@ class Found:
 
 
 def null_perturbations(run: Run) -> list[str]:
-    """Say in one line each which perturbations of a run left the gradient where it pointed, or never happened.
+    """Say in one line each which perturbations of a run had no dose, left the gradient where it was, or never happened.
 
     Families with the same perturbation share a line, but one where the length of the gradient changed is not said to
     be unchanged: that is another learning rate, unless the optimizer divides by the length.
     """
-    lines = []
+    idle = without_dose(run)
+    lines = [idle_line(perturbation, families) for perturbation, families in idle.items()]
     for perturbation, families in found_in(run).items():
-        null = [found for found in families.values() if found.null]
+        null = [found for found in families.values() if found.null and found.family not in idle.get(perturbation, ())]
         for same in (True, False):
             alike = [found for found in null if found.same_length == same]
             if alike:
                 lines.append(null_line(perturbation, alike, same_length=same))
     return lines + never_fired(run)
+
+
+def without_dose(run: Run) -> dict[str, list[str]]:
+    """Return, by perturbation, the families in which it acts but with a dose of 0 in every member."""
+    null: dict[str, dict[str, bool]] = {}
+    for member in run.study.design():
+        for active in perturbations_of(run.study, member, classes=2):
+            if active.epochs:
+                families = null.setdefault(active.spec.name, {})
+                families[member.family.name] = families.get(member.family.name, True) and active.null
+    found = {name: [family for family, idle in families.items() if idle] for name, families in null.items()}
+    return {name: families for name, families in found.items() if families}
+
+
+def idle_line(perturbation: str, families: list[str]) -> str:
+    """Say that a perturbation has no dose, and why."""
+    site = PERTURBATIONS[perturbation].site
+    why = "it multiplies the learning rate by 1" if site == "optimizer" else "strength 0 whenever it acts"
+    return f"{perturbation} does nothing in {', '.join(families)}: its dose is 0 ({why})"
 
 
 def found_in(run: Run) -> dict[str, dict[str, Found]]:

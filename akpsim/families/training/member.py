@@ -17,6 +17,7 @@ from akpsim.families.perturbations.perturbation import STEP_SITES
 from akpsim.families.training.audit import Audit
 from akpsim.families.training.checkpoints import Checkpoints, restore, state_of
 from akpsim.families.training.class_weights import weights_of_classes
+from akpsim.families.training.fingerprint import fingerprint
 from akpsim.families.training.loop import Training, evaluate, loss_and_accuracy
 from akpsim.families.training.optimizers import build_optimizer
 from akpsim.families.training.prepared import Part, Prepared, assembled
@@ -104,6 +105,7 @@ class Work:
         _ = self.layers  # names that do not exist are said now
         self.captured = self.captured_moments()
         self.history: list[tuple[float, ...]] = []
+        self.finite = True
         self.summaries = self.new_summaries()
 
     def stream(self, purpose: str, index: int = 0) -> torch.Generator:
@@ -254,6 +256,7 @@ class Work:
     def write_captured(self, moment: float, arrays: dict[str, np.ndarray], writer: MemberWriter) -> None:
         """Write the representations of a moment."""
         ids = self.prepared.parts["probe"].ids
+        self.finite &= all(np.isfinite(values).all() for values in arrays.values())
         for layer, values in arrays.items():
             writer.activation(layer, self.captured.index(moment), values, epochs=self.captured, samples=ids)
 
@@ -271,7 +274,9 @@ class Work:
         labels = test.labels.numpy()
         writer.table("test", "sample", {"sample": test.ids, "label": labels, "probability": (probability, "class")})
         accuracy = float((probability.argmax(1) == labels).mean())
-        writer.finish({"accuracy": accuracy, "majority_baseline": float(np.bincount(labels).max() / len(labels))})
+        baseline = float(np.bincount(labels).max() / len(labels))
+        finite = self.finite and np.isfinite(probability).all() and np.isfinite(self.history).all()
+        writer.finish({"accuracy": accuracy, "majority_baseline": baseline, "finite": int(finite)})
 
     def attributes(self) -> dict[str, Any]:
         """Return what made the member."""
@@ -287,8 +292,8 @@ class Work:
             "initializer": self.initializer,
             "study": self.study.hash,
             "classes": json.dumps(self.prepared.classes),
-            "trunk": self.prepared.trunk.key,
             "akpsim_version": akpsim.__version__,
             "torch_version": torch.__version__,
+            **fingerprint(self.prepared),
             **self.prepared.origin,
         }
