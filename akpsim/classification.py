@@ -27,6 +27,8 @@ from akpsim.store import Run, open_member, provenance, stored
 from akpsim.tables import Table
 
 SCORES = ("precision", "recall", "f1")
+COLUMNS = ("prec{}", "rec{}", "f1_{}")
+"""Of the paper's Table 1, for a class."""
 Z = 1.959963984540054
 """The .975 quantile of the standard normal."""
 
@@ -45,8 +47,9 @@ def classification_table(run: Run) -> xr.Dataset:
         ``precision``, ``recall``, ``f1`` (family, class), ``accuracy``, ``balanced_accuracy`` (family,): means over
         members, each with its standard deviation ``NAME_sd`` (NaN for one member); ``accuracy_lower``,
         ``accuracy_upper``; ``members`` (family,) and how many of them are ``constant``, giving one class to every test
-        image; ``images`` (class,), ``majority_baseline``.  A run of a paper preset also has
-        ``paper_precision``, ... with the larger of two classes set beside the paper's class 0.
+        image; ``images`` (class,), ``majority_baseline``.  A run with families of a paper preset also has
+        ``paper_precision``, ... with the larger of two classes set beside the paper's class 0, NaN for other families.
+        The attribute ``not_finite`` names the members with values that are not finite.
 
     Raises
     ------
@@ -65,6 +68,7 @@ def classification_table(run: Run) -> xr.Dataset:
         coords={"family": names, "class": list(scored[0]["classes"])},
         attrs=provenance(result="classification", source=str(run.path), study=run.manifest["study"]),
     )
+    table.attrs["not_finite"] = ", ".join(n for n, each in zip(run.names, scored, strict=True) if not each["finite"])
     table["members"] = ("family", [int((families == name).sum()) for name in names])
     constant = np.array([each["constant"] for each in scored])
     table["constant"] = ("family", [int(constant[families == name].sum()) for name in names])
@@ -87,10 +91,12 @@ def scores_of(run: Run, member: str) -> dict[str, Any]:
     with open_member(run.file(member)) as file:
         labels, probability = (stored(file, f"test/{name}") for name in ("label", "probability"))
         classes = json.loads(stored(file, "classes"))
+        finite = bool(getattr(file, "finite", 1)) and bool(np.isfinite(probability).all())
     said, every = probability.argmax(axis=1), range(len(classes))
     scores = precision_recall_fscore_support(labels, said, labels=every, zero_division=0)[:3]
     return dict(zip(SCORES, scores, strict=True)) | {
         "labels": labels,
+        "finite": finite,
         "classes": classes,
         "accuracy": accuracy_score(labels, said),
         "balanced_accuracy": recall_score(labels, said, average="macro", zero_division=0),
@@ -111,16 +117,18 @@ def wilson(share: np.ndarray, count: int) -> tuple[np.ndarray, np.ndarray]:
 
 
 def paper_scores(families: list[str], images: np.ndarray) -> dict[str, Any]:
-    """Return the paper's Table 1 for families named as those of its presets, and nothing for other runs."""
+    """Return the paper's Table 1 for families named as those of its presets, NaN for others; nothing without any."""
     text = files("akpsim.presets").joinpath("paper_table1.csv").read_text(encoding="utf-8")
     rows = {f"{r['group']}_{r['stress']}_{r['optimizer']}".lower(): r for r in csv.DictReader(text.splitlines())}
-    if len(images) != 2 or not set(families) <= set(rows):
+    if len(images) != 2 or not set(families) & set(rows):
         return {}
+    none = dict.fromkeys(("acc", *(column.format(c) for column in COLUMNS for c in (0, 1))), "nan")
+    found_rows = [rows.get(name, none) for name in families]
     larger_first = np.argsort(-images, kind="stable")
-    found: dict[str, Any] = {"paper_accuracy": ("family", [float(rows[name]["acc"]) for name in families])}
-    for score, column in zip(SCORES, ("prec{}", "rec{}", "f1_{}"), strict=True):
+    found: dict[str, Any] = {"paper_accuracy": ("family", [float(row["acc"]) for row in found_rows])}
+    for score, column in zip(SCORES, COLUMNS, strict=True):
         values = np.empty((len(families), 2))
-        values[:, larger_first] = [[float(rows[name][column.format(c)]) for c in (0, 1)] for name in families]
+        values[:, larger_first] = [[float(row[column.format(c)]) for c in (0, 1)] for row in found_rows]
         found[f"paper_{score}"] = (("family", "class"), values)
     return found
 
@@ -163,7 +171,8 @@ def cells(first: xr.Dataset, score: str) -> list[str]:
     """Return a score with its deviation, and the paper's beside it where there is one."""
     mean, sd = float(first[score]), float(first[f"{score}_sd"])
     shown = f"{mean:.2f}" if math.isnan(sd) else f"{mean:.2f} ± {sd:.2f}"
-    return [shown, *([f"{float(first[f'paper_{score}']):.2f}"] if f"paper_{score}" in first else [])]
+    paper = [float(first[f"paper_{score}"])] if f"paper_{score}" in first else []
+    return [shown, *("" if math.isnan(value) else f"{value:.2f}" for value in paper)]
 
 
 def caption(table: xr.Dataset) -> list[str]:
@@ -175,7 +184,7 @@ def caption(table: xr.Dataset) -> list[str]:
         f"{1 / table.sizes['class']:.2f}.",
         f"95 %: binomial (Wilson) interval of the accuracy; {images} images do not tell apart accuracies within it.",
     ]
-    sentences += constant_members(table)
+    sentences += [*constant_members(table), *members_not_finite(table)]
     if "paper_accuracy" in table:
         sentences.append("paper: the paper's Table 1, on its own images; its class 0 stands beside our larger class.")
     return sentences
@@ -189,3 +198,9 @@ def constant_members(table: xr.Dataset) -> list[str]:
     ]
     sentence = f"Members that give one class to every image, as the majority baseline does: {', '.join(stuck)}."
     return [sentence] if stuck else []
+
+
+def members_not_finite(table: xr.Dataset) -> list[str]:
+    """Return a sentence on members whose training went to infinity; none if there are none."""
+    names = table.attrs["not_finite"]
+    return [f"Members with values that are not finite, whose scores mean nothing: {names}."] if names else []

@@ -94,7 +94,8 @@ def train_family(
         found = {
             name: dict(zip(table.family.values.tolist(), table[name].values.tolist(), strict=True)) for name in SAID
         }
-        typer.echo(json.dumps({"run": str(run.path), "members": run.names, **found, "null": null}))
+        lost = [name for name in table.attrs["not_finite"].split(", ") if name]
+        typer.echo(json.dumps({"run": str(run.path), "members": run.names, **found, "null": null, "not_finite": lost}))
         return
     for line in null:
         typer.echo(line)
@@ -104,13 +105,13 @@ def train_family(
 
 def result_table(run: "akpsim.Run") -> str:
     """Return the paper's Table 1 for a run of its presets, and test accuracy by family for others."""
-    from akpsim.classification import constant_members, printable
+    from akpsim.classification import constant_members, members_not_finite, printable
     from akpsim.tables import as_text
 
     table = akpsim.classification_table(run)
     if "paper_accuracy" in table:
         return as_text(printable(table))
-    return "\n".join([accuracy_table(run), *constant_members(table)])
+    return "\n".join([accuracy_table(run), *constant_members(table), *members_not_finite(table)])
 
 
 def accuracy_table(run: "akpsim.Run") -> str:

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from scipy.stats import binomtest
 
-from akpsim import AkpsimError, classification_table, open_run
+from akpsim import AkpsimError, classification_table, load_study, open_run
 from akpsim.classification import printable, wilson
 from akpsim.files import write_json, write_text
 from akpsim.seal import seal
@@ -23,16 +23,20 @@ LABELS = np.array([0, 0, 0, 0, 0, 0, 1, 1, 1, 1])
 SAID = {"f-0": [0, 0, 0, 0, 0, 1, 1, 1, 0, 0], "f-1": [0] * 10}
 
 
-def a_run(folder, said=SAID, *, name="mine", family="f", labels=LABELS):
-    """A run of one family whose members gave these answers."""
-    study = Study(name=name, members=len(said), families=(Family(name=family),))
+def a_run(folder, said=SAID, *, name="mine", family="f", labels=LABELS, study=None):
+    """A run of one family, or of a study's, whose members gave these answers; NaN is one."""
+    study = study or Study(name=name, members=len(said), families=(Family(name=family),))
     write_text(folder / "study.toml", study.to_toml())
     write_json(folder / "manifest.json", {"study": study.hash, "members": {}})
     (folder / "members").mkdir()
     for member, answers in zip(study.design(), said.values(), strict=True):
-        attrs = dict.fromkeys(MEMBER_COORDINATES, 0.0) | {"family": family, "classes": json.dumps(["large", "small"])}
+        attrs = dict.fromkeys(MEMBER_COORDINATES, 0.0) | {
+            "family": member.family.name,
+            "classes": json.dumps(["large", "small"]),
+        }
         writer = MemberWriter(folder / "members" / f"{member.name}.nc", attrs)
-        writer.table("test", "sample", {"label": labels, "probability": (np.eye(2)[answers], "class")})
+        probability = [np.eye(2)[answer] if answer == answer else (np.nan, np.nan) for answer in answers]
+        writer.table("test", "sample", {"label": labels, "probability": (np.array(probability), "class")})
         writer.finish({})
         writer.close()
     return open_run(folder)
@@ -115,6 +119,46 @@ def test_a_paper_preset_shows_the_papers_numbers_beside_ours(tmp_path):
     assert shown.header.count("paper") == 4
     assert shown.rows[1][:5] == ["", "small", "", "0.33 ± 0.47", "1.00"]
     assert "paper" not in printable(classification_table(a_run(tmp_path / "mine"))).header
+
+
+def test_a_baseline_family_beside_those_of_the_paper_leaves_the_papers_numbers_where_they_are(tmp_path, cli):
+    study = Study(name="paper-a", members=1, families=(Family(name="baseline"), Family(name="a_activation_rmsprop")))
+    run = a_run(tmp_path / "run", {"f-0": SAID["f-0"], "f-1": SAID["f-1"]}, study=study)
+    table = classification_table(run)
+    assert table.paper_recall.sel(family="a_activation_rmsprop").values.tolist() == [1.0, 0.47]
+    assert np.isnan(table.paper_recall.sel(family="baseline")).all()
+    assert np.isnan(table.paper_accuracy.sel(family="baseline"))
+    shown = printable(table)
+    assert [row[4] for row in shown.rows] == ["", "", "0.80", "1.00"]
+    assert {len(row) for row in shown.rows} == {len(shown.header)}
+    _, out, _ = cli("table", run.path, "--json")
+    assert [each["paper_accuracy"] for each in json.loads(out)] == [None, None, 0.82, 0.82]
+    assert "paper: the paper's Table 1" in cli("table", run.path)[1]
+
+
+def test_a_member_with_values_that_are_not_finite_is_named(tmp_path, cli):
+    said = {"f-0": SAID["f-0"], "f-1": [float("nan")] * 10}
+    run = a_run(tmp_path / "run", said)
+    sentence = "Members with values that are not finite, whose scores mean nothing: f-1."
+    assert sentence in printable(classification_table(run)).caption
+    assert sentence in cli("table", run.path)[1]
+    assert "finite" not in cli("table", a_run(tmp_path / "alive", {"f-0": SAID["f-0"]}).path)[1]
+
+
+def test_a_member_that_diverges_is_named_at_the_end_of_training_and_in_its_table(tmp_path, cli):
+    study = {
+        "members": 1,
+        "network": {"dense": [8]},
+        "training": {"epochs": 2, "batch_size": 256, "optimizer": "sgd"},
+        "families": [{"name": "tame"}, {"name": "wild", "learning_rate": 1e30}],
+    }
+    (tmp_path / "wild.toml").write_text(load_study(study).to_toml())
+    sentence = "Members with values that are not finite, whose scores mean nothing: wild-0."
+    code, out, _ = cli("train-family", tmp_path / "wild.toml", "--out", tmp_path / "run")
+    assert (code, sentence in out.splitlines()) == (0, True)
+    assert sentence in cli("table", tmp_path / "run")[1]
+    code, out, _ = cli("train-family", tmp_path / "wild.toml", "--out", tmp_path / "run", "--json")
+    assert json.loads(out)["not_finite"] == ["wild-0"]
 
 
 def test_the_papers_class_0_stands_beside_the_larger_class(tmp_path):

@@ -9,10 +9,11 @@ import torch
 
 from akpsim import AkpsimError, load_study
 from akpsim.families import PERTURBATIONS, Moment, Perturbation
-from akpsim.families.networks.head import Head
+from akpsim.families.networks.head import Dense, Head
+from akpsim.families.perturbations.dropout import Dropout
 from akpsim.families.perturbations.labels import noise
 from akpsim.families.perturbations.losses import name_of
-from akpsim.families.perturbations.perturbation import Active
+from akpsim.families.perturbations.perturbation import EVENTS, Active
 from akpsim.families.training.losses import LOSSES
 from akpsim.study import PerturbationSpec
 
@@ -102,31 +103,42 @@ def test_a_swapped_loss_is_the_one_of_the_order():
     assert torch.equal(swapped(logits, labels), LOSSES["poisson"](logits, labels))
 
 
-@pytest.mark.parametrize("name", PERTURBATIONS)
-def test_at_strength_zero_training_is_unchanged_bit_for_bit(name, cache_folder):
-    assert np.array_equal(
-        trained_weights([]), trained_weights([{"name": name, "strength": 0.0, **NEEDED.get(name, {})}])
-    )
+@pytest.mark.parametrize(
+    ("name", "state"),
+    [
+        (name, state)
+        for name, entry in PERTURBATIONS.items()
+        for state in ("keep", *(["reset"] if entry.site in EVENTS else []))
+    ],
+)
+def test_at_strength_zero_training_is_unchanged_bit_for_bit(name, state, cache_folder):
+    nothing = {"name": name, "strength": 0.0, "optimizer_state": state, **NEEDED.get(name, {})}
+    assert np.array_equal(trained_weights([]), trained_weights([nothing]))
 
 
 NEEDED: dict[str, dict[str, object]] = {}
 """Options without a default."""
 
 
-def trained_weights(perturbations):
-    """Return the weights of a small member after two epochs."""
+def small_work(perturbations, *, dense=(8,), epochs=2, populations=0):
+    """Return a small member that has not begun."""
     from akpsim.families.training.member import Work
     from akpsim.families.training.prepared import prepare
 
     study = load_study(
         {
-            "network": {"dense": [8]},
-            "training": {"epochs": 2, "batch_size": 256},
-            "capture": {"populations": 0},
+            "network": {"dense": list(dense)},
+            "training": {"epochs": epochs, "batch_size": 256},
+            "capture": {"populations": populations},
             "families": [{"name": "a", "perturbations": perturbations}],
         }
     )
-    work = Work(study, next(study.design()), prepare(study))
+    return Work(study, next(study.design()), prepare(study))
+
+
+def trained_weights(perturbations):
+    """Return the weights of a small member after two epochs."""
+    work = small_work(perturbations)
     for epoch in range(3):
         work.events(epoch)
         if epoch:
@@ -141,6 +153,16 @@ def test_a_name_that_is_needed_twice_has_the_options_of_its_function():
 @pytest.mark.parametrize(
     ("options", "message"),
     [
+        ({"order": "random", "choices": ["tanh", "softplus", "foo"]}, "family a: unknown activation 'foo': There are"),
+        ({"finally": "rellu", "at": [1]}, "unknown activation 'rellu': did you mean 'relu'"),
+        ({"finally": 3}, "unknown activation 3: There are"),
+        ({"order": ["glu"]}, "glu halves the number of neurons, and the layer after it would not fit; there are"),
+        ({"order": 3}, "`order` must be a list of names, or 'random', got 3"),
+        ({"choices": "tanh"}, "`choices` must be a list of names, got 'tanh'"),
+        ({"layers": 3}, "`layers` must be a name, a pattern or a list of them, got 3"),
+        ({"layers": [3]}, "`layers` must be a name, a pattern or a list of them, got list"),
+        ({"layers": []}, "`layers` must be a name, a pattern or a list of them, got list"),
+        ({"layers": "dense_9", "probability": 1e-6}, "unknown dense layer 'dense_9'"),
         ({"ordr": ["tanh"]}, "unknown option of swap_activation 'ordr': did you mean 'order'"),
         ({"order": ["tanhh"]}, "unknown activation 'tanhh': did you mean 'tanh'"),
         ({"layers": "dense_9"}, "unknown dense layer 'dense_9'"),
@@ -169,6 +191,16 @@ def test_a_wrong_option_is_named_before_anything_is_trained(options, message, tm
             {"name": "swap_activation", "order": "random", "choices": ["relu"]},
             r"`choices` must hold a name other than 'relu', got \['relu'\]",
         ),
+        ({"name": "swap_loss", "order": "random", "choices": ["poisson", "foo"]}, "unknown loss 'foo'"),
+        ({"name": "swap_loss", "finally": "possion", "at": [1]}, "unknown loss 'possion': did you mean 'poisson'"),
+        ({"name": "swap_loss", "order": "random", "choices": []}, r"`choices` must hold a name, got \[\]"),
+        ({"name": "label_noise", "redraw": "no"}, "family a: `redraw` must be true or false, got 'no'"),
+        ({"name": "label_noise", "redraw": 1}, "`redraw` must be true or false, got 1"),
+        ({"name": "initializer", "kernel": "zeroes", "strength": 0}, "unknown initializer 'zeroes': did you mean"),
+        ({"name": "initializer", "layers": 3}, "`layers` must be a name, a pattern or a list of them, got 3"),
+        ({"name": "dropout", "layers": True}, "`layers` must be a name, a pattern or a list of them, got True"),
+        ({"name": "learning_rate_shock", "factor": "ten", "probability": 1e-6}, "`factor` must be positive and finite"),
+        ({"name": "blur", "probability": 1e-6}, r"blur needs images .*, got features of shape"),
         ({"name": "learning_rate_shock", "factor": -2}, "`factor` must be positive and finite, got -2"),
         ({"name": "input_noise", "scale": "wide"}, "`scale` must be positive and finite, got 'wide'"),
         ({"name": "blur", "sigma": 0, "strength": 0}, "family a: `sigma` must be positive and finite, got 0"),
@@ -250,6 +282,71 @@ def test_the_optimizer_keeps_its_state_at_a_swap_or_starts_afresh(state, squares
     assert (before - bias.detach()).tolist() == pytest.approx([0.003 * 3 / (squares + 1e-7) ** 0.5] * 3, rel=1e-4)
 
 
+def replace_dense_2(network, moment):
+    """Put a new layer in the place of an old one."""
+    new = Dense(12, 6, activation="identity")
+    new.linear.load_state_dict(network.dense_2.linear.state_dict())
+    network.dense_2 = new
+
+
+def test_a_layer_that_a_perturbation_replaces_is_followed_and_trains(monkeypatch, cache_folder):
+    entry = Perturbation("replace", "weights", replace_dense_2, "")
+    monkeypatch.setitem(PERTURBATIONS, "replace", entry)
+    replace = {"name": "replace", "at": [2], "optimizer_state": "reset"}
+    work = small_work([replace], dense=(12, 6), populations=4)
+    for epoch in range(3):
+        work.events(epoch)
+        before = work.head.dense_2.linear.weight.detach().clone()
+        if epoch:
+            work.training.run_epoch(epoch)
+    after = work.head.dense_2.linear.weight.detach()
+    assert not torch.equal(before, after)
+    assert work.summaries.times[-1] == work.training.updates
+    assert torch.equal(work.summaries.points["dense_2"][-1]["weight_norm"], after.norm(dim=1))
+
+
+def test_a_layer_that_is_replaced_by_one_of_another_kind_is_followed_without_norms_it_does_not_have(
+    monkeypatch, cache_folder
+):
+    def replace(network, moment):
+        network.dense_2 = torch.nn.Sequential(torch.nn.AdaptiveAvgPool1d(6), torch.nn.ReLU())
+
+    monkeypatch.setitem(PERTURBATIONS, "replace", Perturbation("replace", "weights", replace, ""))
+    work = small_work([{"name": "replace", "at": [1], "optimizer_state": "reset"}], dense=(12, 6), populations=4)
+    work.events(1)
+    work.training.run_epoch(1)
+    point = work.summaries.points["dense_2"][-1]
+    assert torch.isnan(point["weight_norm"]).all()
+    assert point["mean_abs"].shape == (6,)
+
+
+def test_new_weights_under_an_old_optimizer_are_refused_before_anything_is_trained(monkeypatch, tmp_path, cache_folder):
+    from akpsim.families import train_family
+
+    monkeypatch.setitem(PERTURBATIONS, "replace", Perturbation("replace", "weights", replace_dense_2, ""))
+    families = [{"name": "a", "perturbations": [{"name": "replace", "at": [2]}]}]
+    study = load_study({"members": 1, "network": {"dense": [12, 6]}, "families": families})
+    message = (
+        "family a: replace puts new weights into the network, which the optimizer would never train: "
+        "write `optimizer_state` = 'reset', got 'keep'"
+    )
+    with pytest.raises(AkpsimError, match=message):
+        train_family(study, tmp_path / "run")
+    assert not (tmp_path / "run").exists()
+
+
+def test_an_option_of_ones_own_has_the_kind_of_its_default():
+    mine = Perturbation("mine", "weights", lambda network, moment, *, by=0.1, thorough=True: None, "")
+    mine.check({"by": 2, "thorough": False})
+    for options, message in (
+        ({"by": "wide"}, "`by` must be a number, got 'wide'"),
+        ({"by": True}, "`by` must be a number, got True"),
+        ({"thorough": "no"}, "`thorough` must be true or false, got 'no'"),
+    ):
+        with pytest.raises(AkpsimError, match=message):
+            mine.check(options)
+
+
 def test_an_option_without_a_default_must_be_given():
     mine = Perturbation("mine", "weights", lambda network, moment, *, size: None, "")
     with pytest.raises(AkpsimError, match="perturbation mine needs the option 'size'"):
@@ -326,6 +423,27 @@ def test_another_initializer_reaches_its_layer_only():
     PERTURBATIONS["initializer"].act(network, moment(), kernel="zeros", layers="dense_1")
     assert not network.dense_1.linear.weight.any()
     assert torch.equal(network.dense_2.linear.weight, second)
+
+
+@pytest.mark.parametrize("when", [{"start": 2, "stop": 3}, {"at": [2, 3]}])
+def test_dropout_is_off_in_epochs_that_its_schedule_does_not_name(when, cache_folder):
+    work = small_work([{"name": "dropout", "strength": 0.5, **when}], epochs=6)
+    dropping = []
+    for epoch in range(7):
+        work.events(epoch)
+        dropping.append(isinstance(work.head.dense_1.dropout, Dropout))
+    assert dropping == [False, False, True, True, False, False, False]
+
+
+def test_dropout_that_ends_where_another_begins_leaves_the_other(cache_folder):
+    first, second = ({"name": "dropout", "strength": s, "at": [e]} for s, e in ((0.2, 1), (0.4, 2)))
+    for both in ([first, second], [second, first]):
+        work = small_work(both)
+        shares = []
+        for epoch in (1, 2):
+            work.events(epoch)
+            shares.append(work.head.dense_1.dropout.share)
+        assert shares == [0.2, 0.4]
 
 
 def test_dropout_zeroes_its_share_in_training_only_and_keeps_the_mean():

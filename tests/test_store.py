@@ -14,7 +14,8 @@ import xarray as xr
 from akpsim import AkpsimError, compare, open_result, open_run, read_features, save
 from akpsim.files import atomic
 from akpsim.seal import state_of
-from akpsim.store import Run
+from akpsim.store import MemberWriter, Run, open_member
+from akpsim.store.writer import COMPRESSIONS
 
 
 def test_representations_are_labelled_and_lazy(tiny_run):
@@ -221,3 +222,20 @@ def test_writing_288_megabytes_holds_no_more_than_50_over_a_batch(compression, t
 def test_an_epoch_around_a_swap_is_a_half_on_the_command_line_too(tiny_run, cli):
     code, _, err = cli("ordinate", tiny_run.path, "--epoch", "1.5")
     assert (code, "epoch 1.5 of baseline-0 was not captured; there are: 0, 1, 3" in err) == (1, True)
+
+
+def test_rounded_representations_keep_ten_bits_and_others_all(tmp_path):
+    rng = np.random.default_rng(0)
+    values = (rng.normal(size=(200, 50)) * 10.0 ** rng.integers(-6, 6, (200, 50))).astype(np.float32)
+    largest = {}
+    for compression in COMPRESSIONS:
+        path = tmp_path / f"{compression}.nc"
+        writer = MemberWriter(path, {}, compression=compression)
+        writer.activation("a", 0, values, epochs=[0], samples=np.arange(200).astype(str))
+        writer.finish({})
+        with open_member(path) as file:
+            found = np.ma.getdata(file["activations/a/activation"][0]).astype(np.float64)
+        largest[compression] = (np.abs(found - values) / np.abs(values)).max()
+    # BitRound to 10 bits: half of the last of them, 2^-11, at most, and among 10,000 numbers nearly so
+    assert 0.9 * 2**-11 < largest.pop("rounded") <= 2**-11
+    assert set(largest.values()) == {0.0}

@@ -62,7 +62,7 @@ def test_summaries_are_taken_every_k_updates_and_say_what_the_layer_answers(stud
 def test_a_rare_class_is_looked_at_whole():
     labels = torch.tensor([1] * 100 + [0] * 10)
     hidden = Dense(2, 3, activation="relu")
-    found = Summaries(hidden, {"a": hidden}, inputs=torch.zeros(110, 2), labels=labels, classes=2, every=1)
+    found = Summaries(hidden, {"a": lambda: hidden}, inputs=torch.zeros(110, 2), labels=labels, classes=2, every=1)
     assert torch.bincount(found.labels).tolist() == [10, 54]
 
 

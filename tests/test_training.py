@@ -197,7 +197,7 @@ def test_a_swap_changes_nothing_only_where_the_gradient_keeps_its_length_and_the
                     {"name": "learning_rate_shock", "at": [2, 3]},
                 ],
             },
-            {"name": "never", "perturbations": [{"name": "blur", "sigma": 1.0, "at": [2], "probability": 1e-6}]},
+            {"name": "never", "perturbations": [{"name": "input_noise", "at": [2], "probability": 1e-6}]},
         ],
     }
     run = train_family(load_study(study), tmp_path / "run")
@@ -207,7 +207,7 @@ def test_a_swap_changes_nothing_only_where_the_gradient_keeps_its_length_and_the
     )
     assert "and multiplies its length by 0.1 to 10: another" in longer
     assert "trained here with sgd, at 2 events" in longer
-    assert never == "blur never acted in never: by its `probability`, no epoch was drawn in any member"
+    assert never == "input_noise never acted in never: by its `probability`, no epoch was drawn in any member"
     audit = run.audit
     said = {
         family: list(
@@ -221,6 +221,77 @@ def test_a_swap_changes_nothing_only_where_the_gradient_keeps_its_length_and_the
     assert said["longer"][:2] == [("", "cross_entropy", "poisson"), ("", "poisson", "cross_entropy")]
     rates = [("", "learning rate 0.01", "learning rate 0.1"), ("", "learning rate 0.1", "learning rate 1")]
     assert said["one_layer"] == [("dense_2", "relu", "tanh"), *rates]  # the rate stays, and shocks multiply
+
+
+def test_a_perturbation_without_a_dose_is_said_to_have_none(tmp_path, cache_folder):
+    options = {"initializer": {}, "blur": {}}
+    families = [
+        {"name": f"zero_{name}", "perturbations": [{"name": name, "strength": 0.0, **options.get(name, {"at": [2]})}]}
+        for name in PERTURBATIONS
+    ]
+    shock = {"name": "learning_rate_shock", "at": [2]}
+    families += [
+        {"name": "again", "perturbations": [{"name": "lesion", "strength": 0.0}]},
+        {"name": "one", "perturbations": [shock | {"factor": 1.0}]},
+        {"name": "late", "perturbations": [{"name": "lesion", "strength": [[1, 0.0], [2, 0.5]]}]},
+        {"name": "ten", "perturbations": [shock]},
+    ]
+    study = {
+        "members": 1,
+        "network": {"dense": [8]},
+        "training": {"epochs": 2, "batch_size": 512},
+        "capture": {"populations": 0, "around_swaps": False},
+        "families": families,
+    }
+    lines = null_perturbations(train_family(load_study(study), tmp_path / "run"))
+    expected = {
+        name: f"{name} does nothing in zero_{name}: its dose is 0 (strength 0 whenever it acts)"
+        for name in PERTURBATIONS
+    }
+    expected["lesion"] = "lesion does nothing in zero_lesion, again: its dose is 0 (strength 0 whenever it acts)"
+    expected["learning_rate_shock"] = (
+        "learning_rate_shock does nothing in zero_learning_rate_shock, one: its dose is 0 (it multiplies the learning "
+        "rate by 1)"
+    )
+    assert lines == list(expected.values())
+
+
+def test_accuracies_and_losses_are_those_of_their_own_parts(tiny_study, tmp_path, cache_folder):
+    from safetensors.torch import load_file
+
+    from akpsim.families.training.prepared import prepare
+
+    study = load_study(
+        {
+            "members": 1,
+            "network": {"dense": [16]},
+            "training": {"epochs": 2, "batch_size": 64, "learning_rate": 0.01},
+            "capture": {"epochs": [0, 1, 2], "weights": True, "populations": 0},
+            "families": [{"name": "f"}],
+        }
+    )
+    run, parts = train_family(study, tmp_path / "run"), prepare(study).parts
+
+    def logits_of(part, epoch):
+        weights = load_file(run.path / "weights" / "f-0" / f"{epoch}.safetensors")
+        hidden = torch.relu(parts[part].inputs @ weights["dense_1.linear.weight"].T + weights["dense_1.linear.bias"])
+        return hidden @ weights["logits.weight"].T + weights["logits.bias"]
+
+    def right(part, epoch):
+        return (logits_of(part, epoch).argmax(1) == parts[part].labels).double().mean().item()
+
+    test = xr.open_dataset(run.file("f-0"), group="test")
+    assert test.sample.values.tolist() == parts["test"].ids.tolist()
+    assert test.label.values.tolist() == parts["test"].labels.tolist()
+    np.testing.assert_allclose(test.probability, logits_of("test", 2).softmax(1), atol=1e-5)
+    assert float(run.members.accuracy[0]) == pytest.approx(right("test", 2), abs=1e-9)
+    history = run.history.isel(member=0)
+    for epoch in (0, 1, 2):
+        loss = torch.nn.functional.cross_entropy(logits_of("validation", epoch), parts["validation"].labels)
+        assert float(history.validation_loss[epoch]) == pytest.approx(loss.item(), rel=1e-5)
+        assert float(history.validation_accuracy[epoch]) == pytest.approx(right("validation", epoch), abs=1e-6)
+    assert float(history.train_accuracy[0]) == pytest.approx(right("train", 0), abs=1e-6)
+    test.close()
 
 
 def test_noise_that_grows_is_audited_at_its_start_and_at_full_strength_and_is_not_null(tmp_path, cache_folder):

@@ -2,12 +2,14 @@
 
 from collections.abc import Sequence
 from fnmatch import fnmatchcase
+from typing import Any
 
 from torch import nn
 
 from akpsim.errors import unknown_name
+from akpsim.families.networks.activations import canonical
 from akpsim.families.networks.head import Dense
-from akpsim.families.perturbations.order import name_at
+from akpsim.families.perturbations.order import check_layers, check_order, name_at
 from akpsim.families.perturbations.perturbation import Moment, Perturbation, total
 
 DEFAULT_ORDER = ("tanh", "softplus", "relu")
@@ -27,10 +29,19 @@ def swap(
     At a strength s < 1 the layer computes (1 - s) old + s new.
     """
     found = layers_named(network, layers)
+    choices = [canonical(name) for name in choices]
     current = next(iter(found.values())).name
     name = name_at(moment, order=order, choices=choices, finally_=finally_, current=current)
     for layer in found.values():
-        layer.swap(name, strength=moment.strength)
+        layer.swap(canonical(name), strength=moment.strength)
+
+
+def allow(
+    *, order: Any = DEFAULT_ORDER, choices: Any = DEFAULT_ORDER, layers: Any = "dense_*", finally_: Any = None
+) -> None:
+    """Refuse names that are no activations, and what cannot be layers."""
+    check_layers(layers)
+    check_order(canonical, order=order, choices=choices, finally_=finally_)
 
 
 def layers_named(network: nn.Module, patterns: Sequence[str] | str) -> dict[str, Dense]:
@@ -44,5 +55,10 @@ def layers_named(network: nn.Module, patterns: Sequence[str] | str) -> dict[str,
 
 
 swap_activation = Perturbation(
-    "swap_activation", "activation", swap, "change the activation of hidden layers; dose: events times strength", total
+    "swap_activation",
+    "activation",
+    swap,
+    "change the activation of hidden layers; dose: events times strength",
+    total,
+    allow=allow,
 )

@@ -6,16 +6,23 @@ import torch
 from torch import Tensor, nn
 
 from akpsim.families.perturbations.activations import layers_named
+from akpsim.families.perturbations.order import check_layers
 from akpsim.families.perturbations.perturbation import Moment, Perturbation
 
 
 def drop(network: nn.Module, moment: Moment, *, layers: Sequence[str] | str = "dense_*") -> None:
-    """From this epoch on, zero a share, `strength`, of a layer's responses at each training step, and scale the rest.
+    """In this epoch, zero a share, `strength`, of a layer's responses at each training step, and scale the rest.
 
-    A later event replaces the share; evaluation is not touched.
+    Evaluation is not touched.
     """
     for layer in layers_named(network, layers).values():
         layer.dropout = Dropout(moment.strength, moment.generator) if moment.strength else nn.Identity()
+
+
+def lift(network: nn.Module, *, layers: Sequence[str] | str = "dense_*") -> None:
+    """Drop nothing any more."""
+    for layer in layers_named(network, layers).values():
+        layer.dropout = nn.Identity()
 
 
 class Dropout(nn.Module):
@@ -39,4 +46,6 @@ dropout = Perturbation(
     drop,
     "zero random responses of hidden layers in training; dose: the share",
     audited=False,
+    lift=lift,
+    allow=lambda layers="dense_*": check_layers(layers),
 )

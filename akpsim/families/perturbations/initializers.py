@@ -1,12 +1,14 @@
 """Draw the initial weights of chosen layers from another distribution, as the paper's group C does."""
 
 from collections.abc import Sequence
+from typing import Any
 
 import torch
 from torch import nn
 
 from akpsim.families.networks.initializers import INITIALIZERS
 from akpsim.families.perturbations.activations import layers_named
+from akpsim.families.perturbations.order import check_layers
 from akpsim.families.perturbations.perturbation import Moment, Perturbation
 
 
@@ -21,6 +23,16 @@ def draw(network: nn.Module, moment: Moment, *, kernel: str = "zeros", layers: S
             layer.linear.weight.lerp_(new, moment.strength)
 
 
+def allow(*, kernel: Any = "zeros", layers: Any = "dense_1") -> None:
+    """Refuse a name that is no initializer, and what cannot be layers."""
+    check_layers(layers)
+    _ = INITIALIZERS[kernel]
+
+
 initializer = Perturbation(
-    "initializer", "initializer", draw, "other initial weights in chosen layers, by name; dose: the share of the new"
+    "initializer",
+    "initializer",
+    draw,
+    "other initial weights in chosen layers, by name; dose: the share of the new",
+    allow=allow,
 )

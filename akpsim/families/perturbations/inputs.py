@@ -17,14 +17,14 @@ def add_noise(inputs: Tensor, moment: Moment, *, scale: float = 1.0) -> Tensor:
     if moment.strength == 0:
         return inputs
     noise = torch.empty(inputs.shape).normal_(generator=moment.generator).to(inputs)
-    return inputs + moment.strength * positive(scale, "scale") * inputs.std() * noise
+    return inputs + moment.strength * scale * inputs.std() * noise
 
 
 def blur_images(inputs: Tensor, moment: Moment, *, sigma: float = 2.0) -> Tensor:
     """Blur images by a Gaussian of `strength` times `sigma` pixels, with edges continued by reflection."""
     if moment.strength == 0:
         return inputs
-    width = moment.strength * positive(sigma, "sigma")
+    width = moment.strength * sigma
     if inputs.ndim != 4:
         raise InvalidStudy(
             f"blur needs images (sample, channel, height, width), got features of shape {tuple(inputs.shape)}; "
@@ -45,12 +45,14 @@ input_noise = Perturbation(
     "inputs",
     add_noise,
     "Gaussian noise on each batch; dose: its standard deviation over the batch's",
-    lambda strengths, scale=1.0: positive(scale, "scale") * max(strengths),
+    lambda strengths, scale=1.0: scale * max(strengths),
+    allow=lambda scale=1.0: positive(scale, "scale"),
 )
 blur = Perturbation(
     "blur",
     "inputs",
     blur_images,
     "images out of focus; dose: sigma in pixels",
-    lambda strengths, sigma=2.0: positive(sigma, "sigma") * max(strengths),
+    lambda strengths, sigma=2.0: sigma * max(strengths),
+    allow=lambda sigma=2.0: positive(sigma, "sigma"),
 )

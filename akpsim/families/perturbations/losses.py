@@ -2,12 +2,13 @@
 
 from collections.abc import Callable, Sequence
 from functools import partial
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from akpsim.checks import one_of
-from akpsim.families.perturbations.order import name_at
+from akpsim.families.perturbations.order import check_order, name_at
 from akpsim.families.perturbations.perturbation import Moment, Perturbation, total
 from akpsim.families.training.losses import ENCODINGS, LOSSES
 
@@ -32,7 +33,6 @@ def swap(
     what Keras does when integer labels of shape (sample, 1) reach the other two.  At a strength s < 1 the loss is
     (1 - s) old + s new.
     """
-    one_of(labels, "labels", ENCODINGS)
     name = name_at(moment, order=order, choices=choices, finally_=finally_, current=name_of(loss))
     new = partial(LOSSES[name], encoding=labels)
     if moment.strength == 0:
@@ -40,6 +40,14 @@ def swap(
     if moment.strength == 1:
         return new
     return Mixed(loss, new, moment.strength)
+
+
+def allow(
+    *, order: Any = DEFAULT_ORDER, choices: Any = DEFAULT_ORDER, labels: Any = "onehot", finally_: Any = None
+) -> None:
+    """Refuse names that are no losses, and labels in no known encoding."""
+    one_of(labels, "labels", ENCODINGS)
+    check_order(LOSSES.__getitem__, order=order, choices=choices, finally_=finally_)
 
 
 class Mixed:
@@ -60,5 +68,5 @@ def name_of(loss: object) -> str:
 
 
 swap_loss = Perturbation(
-    "swap_loss", "loss", swap, "change the loss; dose: events times strength (see the audit)", total
+    "swap_loss", "loss", swap, "change the loss; dose: events times strength (see the audit)", total, allow=allow
 )

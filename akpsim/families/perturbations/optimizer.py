@@ -9,7 +9,7 @@ from akpsim.families.perturbations.perturbation import Moment, Perturbation
 def shock(optimizer: torch.optim.Optimizer, moment: Moment, *, factor: float = 10.0) -> None:
     """Multiply the learning rate by ``factor ** strength`` from this epoch on."""
     for group in optimizer.param_groups:
-        group["lr"] *= positive(factor, "factor") ** moment.strength
+        group["lr"] *= factor**moment.strength
 
 
 learning_rate_shock = Perturbation(
@@ -17,5 +17,6 @@ learning_rate_shock = Perturbation(
     "optimizer",
     shock,
     "multiply the learning rate at an event; dose: the factor",
-    lambda strengths, factor=10.0: positive(factor, "factor") ** sum(strengths),
+    lambda strengths, factor=10.0: float(factor ** sum(strengths)),
+    allow=lambda factor=10.0: positive(factor, "factor"),
 )

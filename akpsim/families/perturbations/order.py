@@ -1,10 +1,12 @@
 """Which of several names comes next in a series of swaps."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from typing import Any
 
 import torch
 
-from akpsim.errors import InvalidStudy
+from akpsim.checks import listed
+from akpsim.errors import InvalidStudy, shortened
 from akpsim.families.perturbations.perturbation import Moment
 
 
@@ -28,13 +30,40 @@ def name_at(
     """
     if moment.last and moment.event > 0 and finally_ is not None:
         return finally_
-    if isinstance(order, str):
-        if order != "random":
-            raise InvalidStudy(f"`order` must be a list of names or 'random', got {order!r}")
+    if order == "random":
         others = [name for name in choices if name != current]
         if not others:
             raise InvalidStudy(f"`choices` must hold a name other than {current!r}, got {list(choices)}")
         return others[int(torch.randint(len(others), (), generator=moment.generator))]
-    if not order:
-        raise InvalidStudy("`order` must hold at least one name, got an empty list")
     return order[moment.event % len(order)]
+
+
+def check_order(known: Callable[[Any], Any], *, order: Any, choices: Any, finally_: Any) -> None:
+    """Refuse an order, choices or a last name that no event could follow, also where a draw would find it late.
+
+    Parameters
+    ----------
+    known : callable
+        Raises for a name that does not exist.
+    order, choices, finally_ : Any
+        As a study gives them.
+    """
+    drawn = isinstance(order, str)
+    if drawn and order != "random":
+        raise InvalidStudy(f"`order` must be a list of names or 'random', got {order!r}")
+    in_turn = [] if drawn else listed(order, "order", "names, or 'random'")
+    if not drawn and not in_turn:
+        raise InvalidStudy("`order` must hold at least one name, got an empty list")
+    named = listed(choices, "choices", "names")
+    for name in (*in_turn, *named, *(() if finally_ is None else (finally_,))):
+        known(name)
+    if drawn and len(set(named)) < 2:
+        other = f" other than {named[0]!r}" if named else ""
+        raise InvalidStudy(f"`choices` must hold a name{other}, got {named}")
+
+
+def check_layers(layers: Any) -> None:
+    """Refuse what cannot be names or patterns of layers."""
+    patterns = [layers] if isinstance(layers, str) else layers
+    if not isinstance(patterns, list | tuple) or not patterns or not all(isinstance(p, str) for p in patterns):
+        raise InvalidStudy(f"`layers` must be a name, a pattern or a list of them, got {shortened(layers)}")

@@ -8,7 +8,8 @@ from typing import Any, Literal
 
 import torch
 
-from akpsim.errors import InvalidStudy, unknown_name
+from akpsim.checks import instance, is_number
+from akpsim.errors import InvalidStudy, shortened, unknown_name
 from akpsim.study import PerturbationSpec, Schedule
 
 Site = Literal["initializer", "activation", "loss", "labels", "inputs", "weights", "gradients", "optimizer"]
@@ -93,6 +94,12 @@ class Perturbation:
     audited : bool
         False if its events do not show where a network is evaluated, as dropout's: they are neither audited nor
         captured around.
+    lift : callable, optional
+        ``lift(network, **options)``, called before the events of the first epoch at which it no longer acts; without
+        it, what acting left behind stays.
+    allow : callable, optional
+        ``allow(**options)`` raises if the options given have values that `act` cannot use, before any network is there;
+        numbers and truth values are told from others without it, by the defaults.
     """
 
     name: str
@@ -101,6 +108,8 @@ class Perturbation:
     summary: str
     dose: Callable[..., float] = largest
     audited: bool = True
+    lift: Callable[..., None] | None = None
+    allow: Callable[..., Any] | None = None
 
     @property
     def options(self) -> dict[str, Any]:
@@ -114,7 +123,7 @@ class Perturbation:
         return self.site in EVENTS and self.audited
 
     def check(self, options: dict[str, Any]) -> None:
-        """Refuse options it does not have, and the lack of one without a default."""
+        """Refuse options it does not have, values it cannot use, and the lack of one without a default."""
         for key in options:
             if key not in self.options:
                 raise unknown_name(f"option of {self.name}", key, (*self.options, *Schedule.model_fields))
@@ -123,6 +132,23 @@ class Perturbation:
         ]
         if missing:
             raise InvalidStudy(f"perturbation {self.name} needs the option {missing[0]!r}")
+        if self.allow is not None:
+            self.allow(**for_python(options))
+        for key, value in options.items():
+            check_kind(value, key, self.options[key])
+
+
+def for_python(options: dict[str, Any]) -> dict[str, Any]:
+    """Return options as Python takes them: `finally` is a keyword."""
+    return {key + "_" * keyword.iskeyword(key): value for key, value in options.items()}
+
+
+def check_kind(value: Any, name: str, default: Any) -> None:
+    """Refuse what is no truth value or no number where the default is one."""
+    if isinstance(default, bool):
+        instance(value, name, bool, "true or false")
+    elif is_number(default) and not is_number(value):
+        raise InvalidStudy(f"`{name}` must be a number, got {shortened(value)}")
 
 
 def check_schedule(perturbation: Perturbation, spec: PerturbationSpec) -> None:
@@ -169,19 +195,28 @@ class Active:
         lots = torch.rand(len(scheduled), generator=generator).tolist()
         chance = spec.schedule.probability
         self.epochs = tuple(epoch for epoch, lot in zip(scheduled, lots, strict=True) if lot < chance)
-        self.options = {key + "_" * keyword.iskeyword(key): value for key, value in spec.options.items()}
+        self.options = for_python(spec.options)
         self.event = 0
 
     @property
     def dose(self) -> float:
         """How much it does to the member, in the unit that the entry's summary names."""
-        strengths = [self.spec.schedule.strength_at(epoch) for epoch in self.epochs]
+        strengths = [self.strength_at(epoch) for epoch in self.epochs]
         return float(self.perturbation.dose(strengths, **self.options)) if strengths else 0.0
+
+    @property
+    def null(self) -> bool:
+        """Whether it does nothing to the member: strength 0 whenever it acts, or a factor of 1."""
+        return not any(map(self.strength_at, self.epochs)) or (self.perturbation.site == "optimizer" and self.dose == 1)
 
     @property
     def telling(self) -> set[int]:
         """The epochs at which what acts all along is worth an audit: its first, and its first at full strength."""
-        return {self.epochs[0], max(self.epochs, key=self.spec.schedule.strength_at)}
+        return {self.epochs[0], max(self.epochs, key=self.strength_at)}
+
+    def strength_at(self, epoch: int) -> float:
+        """Return how strongly it acts in an epoch."""
+        return self.spec.schedule.strength_at(epoch)
 
     def acts_at(self, epoch: int) -> bool:
         """Say whether it acts in an epoch."""
@@ -192,8 +227,8 @@ class Active:
         return Moment(
             epoch=epoch,
             event=self.event,
-            last=epoch == self.epochs[-1],
-            strength=self.spec.schedule.strength_at(epoch),
+            last=epoch in self.epochs[-1:],
+            strength=self.strength_at(epoch),
             classes=self.classes,
             generator=self.generator,
         )

@@ -65,32 +65,48 @@ class Audit:
                 "loss_after": new_loss,
                 "accuracy_before": accuracy,
                 "accuracy_after": new_accuracy,
-                "gradient_cosine": float(gradient @ new_gradient) / (norm * new_norm) if norm * new_norm else np.nan,
+                "gradient_cosine": cosine_or_nan(gradient, new_gradient),
                 "gradient_norm_ratio": new_norm / norm if norm else np.nan,
                 "cka": cka_or_nan(representation, new_representation),
             }
         )
 
     def measure(self) -> tuple[float, float, Tensor, np.ndarray]:
-        """Return loss, accuracy, gradient and the probe's representation, leaving the network as it was."""
-        training = self.training
-        network, x = training.network, training.data.inputs[:BATCH]
+        """Return loss, accuracy, gradient and the probe's representation, leaving the network as it was.
+
+        The images go through the network in batches as large as those of training, which fit in memory.
+        """
+        training, network = self.training, self.training.network
         network.eval()
-        logits = network(x)
-        loss = training.objective(logits, training.labels[:BATCH]).mean()
         parameters = [p for p in network.parameters() if p.requires_grad]
-        gradients = torch.autograd.grad(loss, parameters, allow_unused=True, materialize_grads=True)
-        hits = (logits.argmax(1) == training.data.labels[:BATCH]).double().mean()
+        loss, hits = torch.zeros((), dtype=torch.float64), 0
+        gradient = torch.zeros(sum(p.numel() for p in parameters), dtype=torch.float64)
+        images = training.data.inputs[:BATCH], training.labels[:BATCH], training.data.labels[:BATCH]
+        count = len(images[1])
+        for x, y, true in zip(*(t.split(training.batch_size) for t in images), strict=True):
+            logits = network(x)
+            part = training.objective(logits, y).sum() / count
+            gradients = torch.autograd.grad(part, parameters, allow_unused=True, materialize_grads=True)
+            gradient += torch.cat([g.flatten() for g in gradients])
+            loss += part.detach()
+            hits += int((logits.argmax(1) == true).sum())
         with hooked({"layer": self.layer()}) as recorder, torch.inference_mode():
             for batch in self.probe.split(BATCH):
                 recorder.new_pass()
                 network(batch)
-        gradient = torch.cat([g.flatten() for g in gradients]).double()
-        return loss.item(), float(hits), gradient, recorder.arrays()["layer"]
+        return loss.item(), hits / count, gradient, recorder.arrays()["layer"]
 
     def table(self) -> dict[str, np.ndarray]:
         """Return the record as columns; empty if nothing happened."""
         return {key: np.array([row[key] for row in self.rows]) for key in self.rows[0]} if self.rows else {}
+
+
+def cosine_or_nan(gradient: Tensor, other: Tensor) -> float:
+    """Return the cosine between two gradients, NaN where one has no direction or an event changed their number."""
+    if gradient.shape != other.shape:
+        return float("nan")
+    norms = float(gradient.norm()) * float(other.norm())
+    return float(gradient @ other) / norms if norms else float("nan")
 
 
 def cka_or_nan(x: np.ndarray, y: np.ndarray) -> float:
@@ -136,19 +152,39 @@ class Found:
 
 
 def null_perturbations(run: Run) -> list[str]:
-    """Say in one line each which perturbations of a run left the gradient where it pointed, or never happened.
+    """Say in one line each which perturbations of a run had no dose, left the gradient where it was, or never happened.
 
     Families with the same perturbation share a line, but one where the length of the gradient changed is not said to
     be unchanged: that is another learning rate, unless the optimizer divides by the length.
     """
-    lines = []
+    idle = without_dose(run)
+    lines = [idle_line(perturbation, families) for perturbation, families in idle.items()]
     for perturbation, families in found_in(run).items():
-        null = [found for found in families.values() if found.null]
+        null = [found for found in families.values() if found.null and found.family not in idle.get(perturbation, ())]
         for same in (True, False):
             alike = [found for found in null if found.same_length == same]
             if alike:
                 lines.append(null_line(perturbation, alike, same_length=same))
     return lines + never_fired(run)
+
+
+def without_dose(run: Run) -> dict[str, list[str]]:
+    """Return, by perturbation, the families in which it acts but with a dose of 0 in every member."""
+    null: dict[str, dict[str, bool]] = {}
+    for member in run.study.design():
+        for active in perturbations_of(run.study, member, classes=2):
+            if active.epochs:
+                families = null.setdefault(active.spec.name, {})
+                families[member.family.name] = families.get(member.family.name, True) and active.null
+    found = {name: [family for family, idle in families.items() if idle] for name, families in null.items()}
+    return {name: families for name, families in found.items() if families}
+
+
+def idle_line(perturbation: str, families: list[str]) -> str:
+    """Say that a perturbation has no dose, and why."""
+    site = PERTURBATIONS[perturbation].site
+    why = "it multiplies the learning rate by 1" if site == "optimizer" else "strength 0 whenever it acts"
+    return f"{perturbation} does nothing in {', '.join(families)}: its dose is 0 ({why})"
 
 
 def found_in(run: Run) -> dict[str, dict[str, Found]]:

@@ -152,6 +152,7 @@ def restore(work: "Work", epoch: int, tensors: Tensors, values: Values) -> None:
     """Put a member that has not begun into the state it had at the end of an epoch."""
     training = work.training
     for before in range(epoch + 1):
+        training.lift(before)
         for active in training.perturbations:
             if active.perturbation.site in EVENTS and active.acts_at(before):
                 training.fire(active, before)

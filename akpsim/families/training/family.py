@@ -10,6 +10,7 @@ from typing import Any
 from akpsim.cluster import one_place
 from akpsim.errors import AkpsimError, InvalidStudy, StoreError
 from akpsim.families.training.estimate import Size, room_for, size_of
+from akpsim.families.training.fingerprint import check_same_data
 from akpsim.families.training.folder import (
     check_is_run,
     check_same_study,
@@ -72,7 +73,7 @@ def train_family(
     InvalidStudy
         If the study asks for what does not exist; nothing is trained then.
     StoreError
-        If the folder holds another study or cannot be written.
+        If the folder holds another study, or members trained on other data than there are now, or cannot be written.
     ClusterError
         If the scheduler or its workers cannot be used.
     MemberFailed
@@ -95,9 +96,11 @@ def train_family(
             remove_run(out)
         check_same_study(study, out)
         missing = [member for member in members if not is_complete(study, out, member)]
-        clean(out, [member for member in members if member not in missing])
+        complete = [member for member in members if member not in missing]
+        check_same_data(study, out, complete, prepared)
+        clean(out, complete)
         if len(missing) < len(members):
-            note(f"{out}: {len(members) - len(missing)} of {len(members)} members are complete, training the rest")
+            note(f"{out}: {len(complete)} of {len(members)} members are complete, training the rest")
         note(room_for(out, [sizes[member.family.name] for member in missing], at_once=workers or 1))
         write_text(out / "study.toml", study.to_toml())
         write_manifest(study, out, failures={})

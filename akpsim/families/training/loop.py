@@ -6,7 +6,8 @@ from functools import partial
 import torch
 from torch import Tensor, nn
 
-from akpsim.families.perturbations.perturbation import Active
+from akpsim.errors import InvalidStudy
+from akpsim.families.perturbations.perturbation import STEP_SITES, Active
 from akpsim.families.training.losses import LOSSES
 from akpsim.families.training.prepared import Part
 
@@ -76,18 +77,45 @@ class Training:
         return [p for p in self.perturbations if p.perturbation.site == site and p.acts_at(epoch)]
 
     def fire(self, active: Active, epoch: int) -> None:
-        """Let one event happen, with a fresh optimizer if the study says so."""
+        """Let one event happen; with a fresh optimizer if the study says so, but not at strength 0, which is nothing.
+
+        The optimizer is fresh before an event that acts on it, and after any other, which may bring new weights.
+        """
         site = active.perturbation.site
-        if active.spec.optimizer_state == "reset":
-            self.optimizer = self.new_optimizer()
+        reset = active.spec.optimizer_state == "reset" and active.strength_at(epoch) > 0
+        if site == "optimizer":
+            self.optimizer = self.new_optimizer() if reset else self.optimizer
+            active.act(self.optimizer, epoch)
+            return
+        before = list(self.network.parameters())
         if site == "loss":
             self.loss = active.act(self.loss, epoch)
         elif site == "labels":
             self.labels = active.act(self.labels, epoch)
-        elif site == "optimizer":
-            active.act(self.optimizer, epoch)
         else:
             active.act(self.network, epoch)
+        if reset:
+            self.optimizer = self.new_optimizer()
+        elif new_weights(self.network, before):
+            raise InvalidStudy(
+                f"{active.spec.name} puts new weights into the network, which the optimizer would never train: "
+                f"write `optimizer_state` = 'reset', got {active.spec.optimizer_state!r}"
+            )
+
+    def try_out(self, active: Active) -> None:
+        """Let a perturbation act once, whenever it is due, to see whether it can."""
+        site = active.perturbation.site
+        if site in STEP_SITES:
+            active.act(self.data.inputs if site == "inputs" else self.network, 1)
+        else:
+            self.fire(active, 1)
+
+    def lift(self, epoch: int) -> None:
+        """Take off, before the events of an epoch, what acted until the epoch before and would stay by itself."""
+        for active in self.perturbations:
+            lift = active.perturbation.lift
+            if lift is not None and active.acts_at(epoch - 1) and not active.acts_at(epoch):
+                lift(self.network, **active.options)
 
     def run_epoch(self, epoch: int) -> tuple[float, float]:
         """Train for one epoch, after its events have happened; return mean loss and accuracy over its batches.
@@ -117,6 +145,12 @@ class Training:
             if self.after_step is not None:
                 self.after_step(self.updates)
         return float(losses) / len(truth), int(hits) / len(truth)
+
+
+def new_weights(network: nn.Module, before: Sequence[nn.Parameter]) -> bool:
+    """Say whether a network has weights to train that are not among those before."""
+    known = set(map(id, before))
+    return any(p.requires_grad and id(p) not in known for p in network.parameters())
 
 
 def evaluate(network: nn.Module, part: Part, *, before_batch: Callable[[], None] = lambda: None) -> Tensor:

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,7 @@ from akpsim.families.perturbations.perturbation import STEP_SITES
 from akpsim.families.training.audit import Audit
 from akpsim.families.training.checkpoints import Checkpoints, restore, state_of
 from akpsim.families.training.class_weights import weights_of_classes
+from akpsim.families.training.fingerprint import fingerprint
 from akpsim.families.training.loop import Training, evaluate, loss_and_accuracy
 from akpsim.families.training.optimizers import build_optimizer
 from akpsim.families.training.prepared import Part, Prepared, assembled
@@ -103,6 +105,7 @@ class Work:
         _ = self.layers  # names that do not exist are said now
         self.captured = self.captured_moments()
         self.history: list[tuple[float, ...]] = []
+        self.finite = True
         self.summaries = self.new_summaries()
 
     def stream(self, purpose: str, index: int = 0) -> torch.Generator:
@@ -150,7 +153,12 @@ class Work:
         probe = self.prepared.parts["probe"]
         k = max(1, self.epochs * self.training.updates_per_epoch // points)
         summaries = Summaries(
-            self.network, self.head.hidden, inputs=probe.inputs, labels=probe.labels, classes=self.classes, every=k
+            self.network,
+            {name: partial(self.head.get_submodule, name) for name in self.head.hidden},
+            inputs=probe.inputs,
+            labels=probe.labels,
+            classes=self.classes,
+            every=k,
         )
         self.training.after_step = summaries.after_step
         return summaries
@@ -202,6 +210,7 @@ class Work:
     def events(self, epoch: int) -> None:
         """Let what is scheduled for the start of an epoch happen; audit swaps, and label noise where it tells most."""
         self.training.labels = self.training.data.labels
+        self.training.lift(epoch)
         for active in self.training.perturbations:
             if not active.acts_at(epoch):
                 continue
@@ -217,8 +226,12 @@ class Work:
         part = training.data
         few = 1 if len(part.labels) % training.batch_size == 1 else 2  # batch norm may refuse the last batch
         training.data = Part(part.inputs[:few], part.labels[:few], part.ids[:few])
+        for active in training.perturbations:
+            if not active.epochs:  # drawn in other members, perhaps
+                training.try_out(active)
         for epoch in range(self.epochs + 1):
             training.labels = training.data.labels
+            training.lift(epoch)
             for active in training.perturbations:
                 if active.acts_at(epoch) and active.perturbation.site not in STEP_SITES:
                     training.fire(active, epoch)
@@ -243,6 +256,7 @@ class Work:
     def write_captured(self, moment: float, arrays: dict[str, np.ndarray], writer: MemberWriter) -> None:
         """Write the representations of a moment."""
         ids = self.prepared.parts["probe"].ids
+        self.finite &= all(np.isfinite(values).all() for values in arrays.values())
         for layer, values in arrays.items():
             writer.activation(layer, self.captured.index(moment), values, epochs=self.captured, samples=ids)
 
@@ -253,14 +267,16 @@ class Work:
         writer.table("history", "epoch", {"epoch": np.arange(self.epochs + 1), **history})
         writer.table("audit", "event", self.audit.table())
         if self.summaries is not None:
-            for layer in self.head.hidden:
+            for layer in self.summaries.points:
                 table = self.summaries.table(layer, updates_per_epoch=self.training.updates_per_epoch)
                 writer.table(f"populations/{layer}", "time", table)
         probability = evaluate(self.network, test).softmax(1).numpy()
         labels = test.labels.numpy()
         writer.table("test", "sample", {"sample": test.ids, "label": labels, "probability": (probability, "class")})
         accuracy = float((probability.argmax(1) == labels).mean())
-        writer.finish({"accuracy": accuracy, "majority_baseline": float(np.bincount(labels).max() / len(labels))})
+        baseline = float(np.bincount(labels).max() / len(labels))
+        finite = self.finite and np.isfinite(probability).all() and np.isfinite(self.history).all()
+        writer.finish({"accuracy": accuracy, "majority_baseline": baseline, "finite": int(finite)})
 
     def attributes(self) -> dict[str, Any]:
         """Return what made the member."""
@@ -276,8 +292,8 @@ class Work:
             "initializer": self.initializer,
             "study": self.study.hash,
             "classes": json.dumps(self.prepared.classes),
-            "trunk": self.prepared.trunk.key,
             "akpsim_version": akpsim.__version__,
             "torch_version": torch.__version__,
+            **fingerprint(self.prepared),
             **self.prepared.origin,
         }

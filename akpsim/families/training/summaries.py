@@ -1,6 +1,6 @@
 """Summaries of neurons over training, from which neuron populations are made (see docs/method.md)."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 import numpy as np
 import torch
@@ -20,7 +20,7 @@ class Summaries:
     network : Module
         The member's network; its hidden layers are watched.
     hidden : mapping
-        Name -> hidden layer.
+        Name -> what gives the hidden layer of that name, which a perturbation may have replaced.
     inputs, labels : Tensor
         The probe part.
     classes : int
@@ -32,7 +32,7 @@ class Summaries:
     def __init__(
         self,
         network: nn.Module,
-        hidden: Mapping[str, Dense],
+        hidden: Mapping[str, Callable[[], nn.Module]],
         *,
         inputs: Tensor,
         labels: Tensor,
@@ -58,9 +58,10 @@ class Summaries:
     def point(self, updates: int) -> None:
         """Take a point."""
         seen: dict[str, Tensor] = {}
+        layers = {name: found() for name, found in self.hidden.items()}
         handles = [
             layer.register_forward_hook(lambda module, inputs, output, name=name: seen.__setitem__(name, output))
-            for name, layer in self.hidden.items()
+            for name, layer in layers.items()
         ]
         training = self.network.training
         self.network.eval()
@@ -72,13 +73,13 @@ class Summaries:
             for handle in handles:
                 handle.remove()
         self.times.append(updates)
-        for name, layer in self.hidden.items():
+        for name, layer in layers.items():
             active = seen[name]
             self.points[name].append(
                 {
                     "mean_abs": active.abs().mean(0),
                     "active": (active > 0).float().mean(0),
-                    "weight_norm": layer.linear.weight.detach().norm(dim=1),
+                    "weight_norm": norms(layer, neurons=active.shape[1]),
                     "class_mean": self.class_weights @ active,
                 }
             )
@@ -111,3 +112,8 @@ class Summaries:
             "weight_norm": (stacked["weight_norm"], "neuron"),
             "class_mean": (stacked["class_mean"], "class", "neuron"),
         }
+
+
+def norms(layer: nn.Module, *, neurons: int) -> Tensor:
+    """Return the norm of each neuron's incoming weights; NaN for a layer that is none of akpsim's."""
+    return layer.linear.weight.detach().norm(dim=1) if isinstance(layer, Dense) else torch.full((neurons,), torch.nan)
