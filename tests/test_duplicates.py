@@ -12,12 +12,14 @@ from hypothesis import strategies as st
 from PIL import Image, ImageEnhance, ImageFilter
 from typer.testing import CliRunner
 
-from akpsim.errors import AkpsimError
-from akpsim.families.datasets.duplicates import equal_pairs, fingerprint, groups_of, near_pairs
+from akpsim.errors import AkpsimError, AkpsimWarning
+from akpsim.families.datasets import duplicates
+from akpsim.families.datasets.arrays import images_from_arrays, load_npz
+from akpsim.families.datasets.duplicates import equal_pairs, fingerprint, groups_of, near_pairs, turned, unit
 from akpsim.families.datasets.folder import load_folder
 from akpsim.families.datasets.given import complete_split, with_class_map
 from akpsim.families.datasets.images import Images
-from akpsim.families.datasets.splits import split_images
+from akpsim.families.datasets.splits import PARTS, split_images
 from akpsim.families.datasets.verify import verify_folder
 from akpsim.study import Data, Split
 
@@ -111,11 +113,125 @@ def test_copies_of_one_class_stay_on_one_side_of_every_split(folder):
             assert side[place[f"a/{index}.png"]] == side[place[f"a/turned {index}.png"]]
 
 
-def test_near_duplicates_of_two_classes_are_not_joined_but_reported(folder):
-    COPIES["turned"](blobs(1)).save(folder / "b" / "turned.png")
-    groups = load(folder).groups
-    assert len(set(groups)) == len(groups)
-    assert verify_folder(folder).across == ["a/1.png and b/turned.png are nearly the same, in two classes"]
+def sides_of(images, *, seed):
+    parts = split_images(images, Split(), seed=seed)
+    return {str(images.ids[index]): part for part, indices in parts.items() for index in indices}
+
+
+def test_near_duplicates_of_two_classes_stay_on_one_side_and_are_reported(folder):
+    for index in range(4):
+        as_jpeg(blobs(index)).save(folder / "b" / f"copy {index}.png")
+    images = load(folder)
+    for seed in range(10):
+        sides = sides_of(images, seed=seed)
+        assert all(sides[f"a/{index}.png"] == sides[f"b/copy {index}.png"] for index in range(4))
+    assert verify_folder(folder).across == [
+        f"a/{index}.png and b/copy {index}.png are nearly the same, in two classes" for index in range(4)
+    ]
+
+
+def test_equal_pixels_in_two_classes_are_still_refused(folder):
+    blobs(1).save(folder / "b" / "same.png")
+    with pytest.raises(AkpsimError, match=r"a/1\.png and b/same\.png have the same pixels, but are of two classes"):
+        split_images(load(folder), Split(), seed=0)
+
+
+def one_level_off(pixels, seed):
+    """Return a picture with at most one grey level of noise."""
+    return np.clip(pixels.astype(int) + np.random.default_rng(seed).integers(-1, 2, pixels.shape), 0, 255).astype(
+        np.uint8
+    )
+
+
+def arrays(*, kind):
+    """Return twelve pictures, their copies with noise of one grey level, and twelve others; and their names."""
+    pictures = [np.asarray(blobs(seed)) for seed in range(24)]
+    pictures[12:12] = [one_level_off(picture, seed) for seed, picture in enumerate(pictures[:12])]
+    pixels = np.stack(pictures)
+    pixels = pixels[..., :1] if "grey" in kind else pixels
+    return pixels.astype(np.float32) / 255 if "real" in kind else pixels
+
+
+@pytest.mark.parametrize("kind", ["colour", "grey", "grey, real", "colour, real"])
+@pytest.mark.parametrize("labels", [[0] * 24 + [1] * 12, [0] * 12 + [1] * 24], ids=["one class", "two classes"])
+def test_nearly_equal_arrays_stay_on_one_side(kind, labels):
+    images = images_from_arrays(arrays(kind=kind), labels)
+    for seed in range(3):
+        sides = sides_of(images, seed=seed)
+        assert all(sides[f"sample-{one:05d}"] == sides[f"sample-{one + 12:05d}"] for one in range(12))
+
+
+def test_given_groups_of_arrays_are_joined_with_copies():
+    groups = np.arange(36)
+    groups[[1, 30]] = 99
+    images = images_from_arrays(arrays(kind="grey"), [0] * 24 + [1] * 12, groups=groups)
+    assert len(set(images.groups)) == 36 - 12 - 1
+    assert len({images.groups[index] for index in (1, 13, 30)}) == 1
+
+
+def test_a_given_split_of_arrays_that_separates_copies_is_refused(tmp_path):
+    split = np.array(["train"] * 12 + ["test"] * 12 + ["validation", "probe", "train", "test"] * 3)
+    images = images_from_arrays(arrays(kind="grey"), [0] * 24 + [1] * 12, split=split)
+    with pytest.raises(AkpsimError, match="the given split leaks: sample-00000 or a copy of it is in both test and tr"):
+        split_images(images, Split(), seed=0)
+
+
+def test_copies_in_an_npz_file_stay_on_one_side(tmp_path):
+    pixels, labels = arrays(kind="grey"), np.array([0] * 24 + [1] * 12)
+    np.savez(tmp_path / "plain.npz", images=pixels, labels=labels)
+    images = load_npz(Data(name="npz", path=str(tmp_path / "plain.npz")))
+    sides = sides_of(images, seed=0)
+    assert all(sides[f"sample-{one:05d}"] == sides[f"sample-{one + 12:05d}"] for one in range(12))
+    parts = {part: slice(start, None, 3) for start, part in enumerate(("train", "val", "test"))}
+    halves = {f"{part}_images": pixels[where] for part, where in parts.items()}
+    # every third picture, so that a picture and its copy are in one part
+    np.savez(tmp_path / "split.npz", **halves, **{f"{part}_labels": labels[where] for part, where in parts.items()})
+    assert set(sides_of(load_npz(Data(name="npz", path=str(tmp_path / "split.npz"))), seed=0).values()) == set(PARTS)
+
+
+def test_every_pair_is_found_that_a_search_without_shortcuts_finds():
+    prints = [fingerprint(np.asarray(blobs(seed))) for seed in range(40)]
+    rng = np.random.default_rng(0)
+    for index, amount in enumerate(np.linspace(0.001, 0.006, 20)):  # from plain copies to different pictures
+        copy = turned(prints[index][None], index % 8)[0]
+        prints.append(
+            unit((copy + amount * rng.normal(size=copy.shape)).reshape(1, -1), centre=True).reshape(32, 32, 3)
+        )
+    prints = np.array(prints, dtype=np.float32)
+    mean, flat = prints.mean(axis=0), prints.reshape(60, -1)
+    beyond = unit((prints - mean).reshape(60, -1))
+    expected = set()
+    for way in range(8):
+        other = turned(prints, way)
+        alike = (flat @ other.reshape(60, -1).T >= 0.985) & (beyond @ unit((other - mean).reshape(60, -1)).T >= 0.93)
+        expected |= {(int(i), int(j)) for i, j in np.argwhere(np.triu(alike, k=1))}
+    assert near_pairs(prints) == sorted(expected)
+    assert 3 < len(expected) < 18
+
+
+@pytest.mark.parametrize("shape", [(7, 9), (60, 11)])
+def test_pairs_do_not_depend_on_how_the_search_is_cut(monkeypatch, shape):
+    pictures = [blobs(seed) for seed in range(30)]
+    pictures += [COPIES["turned"](pictures[index]) for index in (3, 17, 29)]
+    prints = np.array([fingerprint(np.asarray(picture)) for picture in pictures])
+    for name, value in zip(("ROWS", "COLUMNS"), shape, strict=True):
+        monkeypatch.setattr(duplicates, name, value)
+    assert near_pairs(prints) == [(3, 30), (17, 31), (29, 32)]
+
+
+def test_what_is_not_looked_for_is_said(monkeypatch):
+    assert duplicates.TURNED_LIMIT >= 20_000
+    assert duplicates.NEAR_LIMIT >= 100_000
+    pictures = [blobs(seed) for seed in range(10)]
+    pictures += [COPIES["turned"](pictures[0]), as_jpeg(pictures[1])]
+    prints = np.array([fingerprint(np.asarray(picture)) for picture in pictures])
+    monkeypatch.setattr(duplicates, "TURNED_LIMIT", 11)
+    said = r"turned and mirrored copies were not looked for among 12 images \(at most 11\): the split may separate them"
+    with pytest.warns(AkpsimWarning, match=said):
+        assert near_pairs(prints) == [(1, 11)]
+    monkeypatch.setattr(duplicates, "NEAR_LIMIT", 11)
+    with pytest.warns(AkpsimWarning, match=r"^near-duplicates were not looked for among 12 images \(at most 11\)"):
+        assert near_pairs(prints) == []
 
 
 def test_a_sound_folder_is_sound(folder):

@@ -11,6 +11,7 @@ from safetensors.torch import save_file
 
 from akpsim.errors import InvalidData, InvalidStudy, UnknownName
 from akpsim.families.datasets.images import Images
+from akpsim.families.networks import trunks
 from akpsim.families.networks.preparation import Preparation
 from akpsim.families.networks.trunks import backbones, build_trunk, headless, natural_size
 from akpsim.families.networks.weights import calibrate
@@ -66,6 +67,25 @@ def test_inception_reads_keras_s_scale_and_neither_rescales_nor_has_auxiliary_he
     assert not trunk.module.transform_input
     # the network of the paper at its own size
     assert Preparation(size=299)(images.images).shape == (2, 3, 299, 299)
+
+
+@pytest.mark.parametrize("name", ["inception_v3", "efficientnet_b0", "resnet18"])
+def test_images_are_resized_to_what_the_network_was_made_for_not_to_what_a_crop_is_cut_from(name):
+    size = {"inception_v3": 299, "efficientnet_b0": 224, "resnet18": 224}[name]  # Szegedy 2015, Tan 2019, He 2015
+    assert natural_size(Network(backbone=name)) == size
+    assert natural_size(Network(backbone=name, input_size=100)) == 100
+
+
+@pytest.mark.parametrize("name", ["inception_v3", "googlenet"])
+def test_a_network_without_a_size_gets_its_own_and_the_scale_of_its_weights(name, monkeypatch):
+    monkeypatch.setattr(trunks, "_try_out", lambda *args, **kwargs: None)
+    monkeypatch.setattr(trunks, "_fill", lambda *args: None)  # no image goes through the network
+    trunk = build(name, input_size=None)
+    white = trunk.prepare(np.full((1, 20, 20, 3), 255, dtype=np.uint8))
+    assert white.shape[2:] == {"inception_v3": (299, 299), "googlenet": (224, 224)}[name]
+    assert white.unique().tolist() == [1.0]  # 255 / 127.5 - 1
+    assert trunk.prepare(np.zeros((1, 20, 20, 3), dtype=np.uint8)).unique().tolist() == [-1.0]
+    assert not trunk.module.transform_input
 
 
 def test_other_networks_read_imagenets_mean_and_deviation(shuffle):

@@ -1,12 +1,14 @@
 """Images that are arrays already: checked and labelled, from Python or from an .npz file."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 
 from akpsim.errors import InvalidData
+from akpsim.families.datasets.duplicates import equal_pairs, fingerprint, groups_of, near_pairs
 from akpsim.families.datasets.given import complete_split, with_class_map
 from akpsim.families.datasets.images import Dataset, Images
 from akpsim.families.datasets.options import options_of
@@ -37,7 +39,7 @@ def images_from_arrays(
     ids : sequence of str, optional
         One stable name a sample; by default ``sample-00000`` and so on.
     groups : array, shape (sample,), optional
-        Samples of one group stay on one side of every split.
+        Samples of one group stay on one side of every split; near-duplicates do in any case.
     split : array of str, shape (sample,), optional
         ``train``, ``validation``, ``probe`` or ``test``.
     source : str
@@ -68,10 +70,18 @@ def images_from_arrays(
         numbers,
         names,
         named,
-        groups=None if groups is None else np.unique(np.asarray(groups), return_inverse=True)[1].astype(np.int64),
+        groups=groups_with_copies(pixels, None if groups is None else np.asarray(groups)),
         split=None if split is None else np.asarray(split).astype(str),
         source=source,
     )
+
+
+def groups_with_copies(pixels: np.ndarray, groups: np.ndarray | None) -> np.ndarray | None:
+    """Return numbers of groups (sample,) in which near-duplicates, of whatever class, are joined to those given."""
+    pairs = near_pairs(np.array([fingerprint(one) for one in pixels]))
+    if groups is None and not pairs:
+        return None
+    return groups_of(len(pixels), pairs + ([] if groups is None else equal_pairs(list(map(str, groups)))))
 
 
 def checked_pixels(images: np.ndarray) -> np.ndarray:
@@ -154,10 +164,10 @@ def load_npz(data: Data) -> Images:
     )
     split = None
     if parts != [""] and not options["own_split"]:
-        split = complete_split(np.repeat(parts, counts), images.labels, np.arange(len(images.labels)), seed=data.seed)
+        groups = np.arange(len(images.labels)) if images.groups is None else images.groups
+        split = complete_split(np.repeat(parts, counts), images.labels, groups, seed=data.seed)
     pixels = images.images if data.image_size is None else scaled(images.images, data.image_size)
-    whole = Images(pixels, images.labels, images.classes, images.ids, split=split, source=images.source)
-    return with_class_map(whole, data)
+    return with_class_map(replace(images, images=pixels, split=split), data)
 
 
 def scaled(images: np.ndarray, size: int) -> np.ndarray:

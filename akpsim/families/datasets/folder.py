@@ -49,7 +49,7 @@ def load_folder(data: Data) -> Images:
         if count < 2:
             raise InvalidData(f"{root}: class {name!r} has one image; each class needs at least two")
     ids = [file.path.relative_to(root).as_posix() for file in files]
-    images, groups = read_pictures([file.path for file in files], ids, labels, image_size=data.image_size)
+    images, groups = read_pictures([file.path for file in files], ids, image_size=data.image_size)
     split = np.array([file.part for file in files]) if files[0].part else None
     if split is not None:
         split = complete_split(split, labels, groups, seed=data.seed)

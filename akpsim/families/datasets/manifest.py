@@ -45,7 +45,7 @@ def load_manifest(data: Data) -> Images:
     if len(classes) < 2:
         raise InvalidData(f"{path} has one class, {classes[0]!r}; two are the least")
     labels = np.array([classes.index(label) for label in given], dtype=np.int64)
-    images, copies = read_pictures([path.parent / name for name in ids], ids, labels, image_size=data.image_size)
+    images, copies = read_pictures([path.parent / name for name in ids], ids, image_size=data.image_size)
     groups = joined_groups(copies, [row.get(names["group_column"]) or "" for row in rows])
     split = None
     if names["split_column"] in rows[0]:

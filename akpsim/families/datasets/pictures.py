@@ -79,9 +79,7 @@ def content_hash(pixels: np.ndarray) -> str:
     return hashlib.sha256(f"{pixels.shape}{pixels.dtype}".encode() + np.ascontiguousarray(pixels).tobytes()).hexdigest()
 
 
-def read_pictures(
-    paths: list[Path], ids: list[str], labels: np.ndarray, *, image_size: int | None
-) -> tuple[np.ndarray, np.ndarray]:
+def read_pictures(paths: list[Path], ids: list[str], *, image_size: int | None) -> tuple[np.ndarray, np.ndarray]:
     """Read pictures into one array.
 
     Parameters
@@ -89,7 +87,6 @@ def read_pictures(
     paths : list of Path
     ids : list of str
         Their names in messages.
-    labels : array of int, shape (sample,)
     image_size : int, optional
         Scale to a square of this side; without it all must have the size of the first.
 
@@ -97,8 +94,8 @@ def read_pictures(
     -------
     images : array of uint8, shape (sample, height, width, 3)
     groups : array of int64, shape (sample,)
-        Equal for pictures with the same pixels, and for near-duplicates of one class: those of two classes may be
-        alike without being copies, which `akpsim data verify` shows.
+        Equal for pictures with the same pixels, and for near-duplicates, also of two classes, which `akpsim data
+        verify` shows: a network that has seen one of them knows the other.
     """
     images: Any = None
     hashes, prints = [], np.empty((len(paths), SIDE, SIDE, 3), dtype=np.float32)
@@ -115,8 +112,7 @@ def read_pictures(
                 f"{shape_text(images[0])}; set `image_size`"
             )
         images[index] = pixels
-    near = [pair for pair in near_pairs(prints) if labels[pair[0]] == labels[pair[1]]]
-    return images, groups_of(len(paths), equal_pairs(hashes) + near)
+    return images, groups_of(len(paths), equal_pairs(hashes) + near_pairs(prints))
 
 
 def shape_text(pixels: np.ndarray) -> str:

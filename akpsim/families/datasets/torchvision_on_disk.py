@@ -56,7 +56,8 @@ def load_torchvision(data: Data) -> Images:
         source=f"torchvision {options['dataset']}",
     )
     if not options["own_split"]:
-        images = replace(images, split=complete_split(split, images.labels, np.arange(len(labels)), seed=data.seed))
+        groups = np.arange(len(labels)) if images.groups is None else images.groups
+        images = replace(images, split=complete_split(split, images.labels, groups, seed=data.seed))
     return with_class_map(images, data)
 
 

@@ -51,7 +51,8 @@ def verify_folder(root: Path | str, *, show: bool = False) -> Findings:
     """Look at every image of a folder with one sub-folder a class.
 
     Copies inside a class are no fault: splits keep them on one side.  Equal pixels in two classes are: one of the
-    labels is wrong.  So are near-duplicates in two classes, unless the classes are meant to look alike.
+    labels is wrong.  So are near-duplicates in two classes, unless the classes are meant to look alike; splits keep
+    these on one side, too.
 
     Parameters
     ----------
