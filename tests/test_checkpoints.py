@@ -87,6 +87,14 @@ def test_every_perturbation_resumes_bit_for_bit(name, tmp_path):
     assert not list((tmp_path / "run").rglob("*.safetensors"))
 
 
+def test_dropout_that_has_ended_does_not_come_back_with_a_restart(tmp_path):
+    study = study_of([{"name": "dropout", "strength": 0.5, "at": [1, 2]}])
+    train(study, tmp_path / "whole")
+    train(study, tmp_path / "run", stop=3)
+    train(study, tmp_path / "run")
+    assert_same(tmp_path / "whole" / "members" / "f-0.nc", tmp_path / "run" / "members" / "f-0.nc")
+
+
 @pytest.mark.parametrize(
     ("optimizer", "flavour"), [("momentum", "keras"), ("adam", "keras"), ("adamw", "torch"), ("adagrad", "torch")]
 )

@@ -2,6 +2,7 @@
 
 import re
 import shutil
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -114,6 +115,25 @@ def test_members_say_what_they_were_trained_on(images, tmp_path):
             assert {key: file.getncattr(key) for key in ("trunk", "split", "images")} == expected
     assert len({*expected.values()}) == 3
     assert all(re.fullmatch("[0-9a-f]{32}", value) for value in expected.values())
+
+
+def test_each_hash_differs_with_what_it_is_of_and_with_nothing_else(images):
+    prepared = prepare(study_of(images))
+    parts, first = prepared.parts, fingerprint(prepared)
+    train = parts["train"]
+
+    def different(**changed):
+        other = fingerprint(replace(prepared, **changed))
+        return {key for key in first if other[key] != first[key]}
+
+    assert different(parts=parts | {"train": replace(train, labels=1 - train.labels)}) == {"split"}
+    assert different(parts=parts | {"train": replace(train, ids=train.ids[::-1])}) == {"split"}
+    assert different(classes=prepared.classes[::-1]) == {"split"}
+    one_pixel = train.inputs.clone()
+    one_pixel[-1, -1] += 2**-12
+    assert different(parts=parts | {"train": replace(train, inputs=one_pixel)}) == {"images"}
+    assert different(parts=parts | {"probe": parts["test"], "test": parts["probe"]}) == {"split", "images"}
+    assert different() == set()
 
 
 def test_a_run_that_is_complete_prepares_nothing(images, tmp_path, monkeypatch):

@@ -23,6 +23,9 @@ from akpsim.store import Run, open_member
 BATCH = 256
 """Images of the fixed batch: the first of the training part."""
 
+PIECE = 2**20
+"""Numbers turned into double precision at once."""
+
 NULL_COSINE = 0.999
 """A swap whose gradient points the same way to this cosine is no perturbation of the direction of training."""
 
@@ -53,7 +56,7 @@ class Audit:
         layers, before = in_use(self.training, active)
         self.training.fire(active, epoch)
         new_loss, new_accuracy, new_gradient, new_representation = self.measure()
-        norm, new_norm = float(gradient.norm()), float(new_gradient.norm())
+        norm, new_norm = dot(gradient, gradient) ** 0.5, dot(new_gradient, new_gradient) ** 0.5
         self.rows.append(
             {
                 "epoch": epoch,
@@ -80,18 +83,20 @@ class Audit:
         network.eval()
         parameters = [p for p in network.parameters() if p.requires_grad]
         loss, hits = torch.zeros((), dtype=torch.float64), 0
-        gradient = torch.zeros(sum(p.numel() for p in parameters), dtype=torch.float64)
+        gradient = torch.zeros(sum(p.numel() for p in parameters))
+        pieces = gradient.split([p.numel() for p in parameters])
         images = training.data.inputs[:BATCH], training.labels[:BATCH], training.data.labels[:BATCH]
         count = len(images[1])
         for x, y, true in zip(*(t.split(training.batch_size) for t in images), strict=True):
             logits = network(x)
             part = training.objective(logits, y).sum() / count
             gradients = torch.autograd.grad(part, parameters, allow_unused=True, materialize_grads=True)
-            gradient += torch.cat([g.flatten() for g in gradients])
+            for piece, g in zip(pieces, gradients, strict=True):
+                piece += g.flatten()
             loss += part.detach()
             hits += int((logits.argmax(1) == true).sum())
         with hooked({"layer": self.layer()}) as recorder, torch.inference_mode():
-            for batch in self.probe.split(BATCH):
+            for batch in self.probe.split(training.batch_size):
                 recorder.new_pass()
                 network(batch)
         return loss.item(), hits / count, gradient, recorder.arrays()["layer"]
@@ -105,8 +110,13 @@ def cosine_or_nan(gradient: Tensor, other: Tensor) -> float:
     """Return the cosine between two gradients, NaN where one has no direction or an event changed their number."""
     if gradient.shape != other.shape:
         return float("nan")
-    norms = float(gradient.norm()) * float(other.norm())
-    return float(gradient @ other) / norms if norms else float("nan")
+    norms = dot(gradient, gradient) ** 0.5 * dot(other, other) ** 0.5
+    return dot(gradient, other) / norms if norms else float("nan")
+
+
+def dot(x: Tensor, y: Tensor) -> float:
+    """Return the inner product in double precision, a piece at a time: a trunk's gradient is long."""
+    return sum(float(a.double() @ b.double()) for a, b in zip(x.split(PIECE), y.split(PIECE), strict=True))
 
 
 def cka_or_nan(x: np.ndarray, y: np.ndarray) -> float:
