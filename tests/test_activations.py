@@ -36,7 +36,7 @@ def test_an_activation_keeps_the_width(name):
         ("rrelu", "^rrelu draws its slopes at random in training; leaky_relu is rrelu with a fixed slope; there are"),
         ("sofmax", "^unknown activation 'sofmax': did you mean 'softmax'"),
         ("relu_", "^unknown activation 'relu_': did you mean 'relu'"),
-        (7, "^unknown activation 7: There are: relu"),
+        (7, "^unknown activation 7: there are: relu"),
     ],
 )
 def test_what_is_none_is_named_with_the_nearest_or_the_reason(name, message):

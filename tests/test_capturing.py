@@ -210,3 +210,12 @@ def test_an_activation_is_like_the_layer_before_it_also_outside_its_parent():
     network = nn.Sequential(nn.Conv2d(2, 2, 1), nn.Linear(2, 2), nn.Sequential(nn.GELU()))
     assert channels_last(network[2][0], ndim=4, within=network)
     assert not channels_last(network[2][0], ndim=4)
+
+
+def test_a_loader_that_shuffles_is_refused():
+    data = torch.utils.data.TensorDataset(torch.rand(6, 4))
+    network = torch.nn.Sequential(torch.nn.Linear(4, 2))
+    kept = capture(network, torch.utils.data.DataLoader(data, batch_size=4), ["0"])["0"]
+    assert kept.shape == (6, 2)
+    with pytest.raises(InvalidData, match="samples must come in a fixed order, which a DataLoader with shuffle=True"):
+        capture(network, torch.utils.data.DataLoader(data, batch_size=4, shuffle=True), ["0"])

@@ -13,7 +13,7 @@ from akpsim.comparing.align import align
 from akpsim.comparing.compare import in_bytes
 from akpsim.comparing.engine import cheaper, linear_products
 from akpsim.comparing.tiles import entries, plan_tiles
-from akpsim.errors import AkpsimError
+from akpsim.errors import AkpsimError, AkpsimWarning
 from akpsim.parallel import blas_threads, usable_cores
 
 METRICS = ("cka", "cka_debiased")
@@ -171,7 +171,8 @@ def test_constant_representations_are_undefined_at_any_value(dtype, value):
 
 def test_few_samples_are_right_or_refused():
     x, y = np.array([[0.0], [1.0]]), np.array([[3.0], [1.0]])
-    assert akpsim.compare([x, y])[0, 1].item() == pytest.approx(1)  # two samples are always alike
+    with pytest.warns(AkpsimWarning, match="of 2 samples any two representations have the value 1"):
+        assert akpsim.compare([x, y])[0, 1].item() == pytest.approx(1)
     with pytest.raises(AkpsimError, match="cka is undefined below 2 samples, got 1"):
         akpsim.compare([x[:1], y[:1]])
     with pytest.raises(AkpsimError, match="cka_debiased is undefined below 4 samples, got 3"):

@@ -153,9 +153,9 @@ def test_a_name_that_is_needed_twice_has_the_options_of_its_function():
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"order": "random", "choices": ["tanh", "softplus", "foo"]}, "family a: unknown activation 'foo': There are"),
+        ({"order": "random", "choices": ["tanh", "softplus", "foo"]}, "family a: unknown activation 'foo': there are"),
         ({"finally": "rellu", "at": [1]}, "unknown activation 'rellu': did you mean 'relu'"),
-        ({"finally": 3}, "unknown activation 3: There are"),
+        ({"finally": 3}, "unknown activation 3: there are"),
         ({"order": ["glu"]}, "glu halves the number of neurons, and the layer after it would not fit; there are"),
         ({"order": 3}, "`order` must be a list of names, or 'random', got 3"),
         ({"choices": "tanh"}, "`choices` must be a list of names, got 'tanh'"),

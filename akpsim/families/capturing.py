@@ -14,6 +14,7 @@ import numpy as np
 import torch
 import xarray as xr
 from torch import Tensor, nn
+from torch.utils.data import RandomSampler
 
 from akpsim.errors import InvalidData, unknown_name
 from akpsim.families.channels import channels_last
@@ -136,10 +137,12 @@ def capture(
     UnknownName
         If a layer does not exist.
     InvalidData
-        If no layer is asked for, there is no batch, or a layer returns something that is not one tensor.
+        If no layer is asked for, there is no batch, a DataLoader shuffles, or a layer returns not one tensor.
     """
     if not layers:
         raise InvalidData("`layers` names no layer to capture")
+    if isinstance(getattr(batches, "sampler", None), RandomSampler):
+        raise InvalidData("samples must come in a fixed order, which a DataLoader with shuffle=True does not give")
     found = layers_matching({name: module for name, module in network.named_modules() if name}, layers)
     device = next((parameter.device for parameter in network.parameters()), torch.device("cpu"))
     was_training = network.training

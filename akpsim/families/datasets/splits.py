@@ -99,7 +99,10 @@ def _given_split(images: Images, split: np.ndarray, groups: np.ndarray) -> dict[
         parts = sorted(set(split[groups == group]))
         if len(parts) > 1:
             first = images.ids[np.flatnonzero(groups == group)[0]]
-            raise InvalidData(f"the given split leaks: {first} or a copy of it is in both {parts[0]} and {parts[1]}")
+            raise InvalidData(
+                f"the given split leaks: {first} or a copy of it is in both {parts[0]} and {parts[1]}; the option "
+                "`own_split = true` of files and of torchvision's data deals the study's split instead"
+            )
     found = {part: np.flatnonzero(split == part) for part in PARTS}
     for part, indices in found.items():
         if not indices.size:

@@ -237,8 +237,9 @@ class Work:
                     training.fire(active, epoch)
         first = {active.epochs[0] for active in training.perturbations if active.epochs} | {1}
         training.after_step = None
-        for epoch in sorted(first - {0}):
-            training.run_epoch(epoch)
+        with self.global_stream.active():
+            for epoch in sorted(first - {0}):
+                training.run_epoch(epoch)
 
     def after_epoch(self, epoch: int, trained: tuple[float, float], writer: MemberWriter) -> None:
         """Record accuracy and, if the study asks for it, representations."""
@@ -249,7 +250,7 @@ class Work:
         """Write representations on the probe images, if the study asks for them at this moment."""
         if moment not in self.captured:
             return
-        with hooked(self.layers, pool=self.study.capture.pool) as recorder:
+        with hooked(self.layers, pool=self.study.capture.pool, within=self.network) as recorder:
             evaluate(self.network, self.prepared.parts["probe"], before_batch=recorder.new_pass)
         self.write_captured(moment, recorder.arrays(), writer)
 
