@@ -217,5 +217,5 @@ def test_a_loader_that_shuffles_is_refused():
     network = torch.nn.Sequential(torch.nn.Linear(4, 2))
     kept = capture(network, torch.utils.data.DataLoader(data, batch_size=4), ["0"])["0"]
     assert kept.shape == (6, 2)
-    with pytest.raises(InvalidData, match="samples must come in a fixed order, which a DataLoader with shuffle=True"):
+    with pytest.raises(AkpsimError, match="samples must come in a fixed order, which a DataLoader with shuffle=True"):
         capture(network, torch.utils.data.DataLoader(data, batch_size=4, shuffle=True), ["0"])

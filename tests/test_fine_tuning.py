@@ -92,3 +92,11 @@ def test_a_last_batch_that_batch_norm_cannot_take_is_said_before_training(images
     wrong = load_study(study.model_dump(mode="json"), training__batch_size=11)  # 12 training images
     with pytest.raises(AkpsimError, match="family f cannot be trained: Expected more than 1 value per channel"):
         train_family(wrong, tmp_path / "run")
+
+
+def test_dropout_of_a_trunk_leaves_the_global_generator_alone(images, tmp_path):
+    torch.manual_seed(5)
+    before = torch.get_rng_state()
+    study = study_of(images, "mobilenet_v3_small", layers=["dense_1"], frozen=False, input_size=32)
+    train_family(study, tmp_path / "run")
+    assert torch.equal(torch.get_rng_state(), before)
