@@ -61,5 +61,11 @@ class Preparation:
             batch = functional.interpolate(
                 batch, (self.size, self.size), mode=self.interpolation, antialias=True, align_corners=False
             )
-        mean, deviation = (torch.tensor(values).view(1, -1, 1, 1) for values in (self.mean, self.deviation))
-        return ((batch - mean) / deviation).contiguous(memory_format=torch.channels_last)
+        return ((batch - _by_channel(self.mean)) / _by_channel(self.deviation)).contiguous(
+            memory_format=torch.channels_last
+        )
+
+
+def _by_channel(values: tuple[float, ...]) -> Tensor | float:
+    """Return what broadcasts over (sample, channel, height, width): one number, the faster way, if all are equal."""
+    return values[0] if len(set(values)) == 1 else torch.tensor(values).view(1, -1, 1, 1)

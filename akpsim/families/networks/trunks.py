@@ -7,6 +7,8 @@ that pool.  A frozen trunk stays in evaluation mode for good, because a running 
 
 import hashlib
 from collections import OrderedDict
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from functools import cached_property
 from itertools import pairwise
@@ -21,7 +23,7 @@ from akpsim.errors import InvalidStudy, unknown_name
 from akpsim.families.datasets.images import Images
 from akpsim.families.networks.initializers import INITIALIZERS
 from akpsim.families.networks.preparation import Preparation
-from akpsim.families.networks.weights import calibrate, load_file, load_imagenet, randomize
+from akpsim.families.networks.weights import BATCH_NORMS, calibrate, load_file, load_imagenet, randomize
 from akpsim.study import Network
 
 CALIBRATION_IMAGES = 16
@@ -146,23 +148,30 @@ def _fill(module: nn.Module, network: Network, images: Images, prepare: Preparat
         randomize(module, generator)
         count = len(images.images)
         chosen = np.linspace(0, count - 1, min(CALIBRATION_IMAGES, count)).astype(int)
-        calibrate(module, prepare(images.images[chosen]))
+        batch = prepare(images.images[chosen])
+        with _of_size(network.backbone, batch.shape[-1]):
+            calibrate(module, batch)
     else:
         load_file(module, network.weights, name=network.backbone)
 
 
-def _try_out(module: nn.Module, batch: torch.Tensor, *, name: str) -> None:
+@contextmanager
+def _of_size(name: str, width: int) -> Iterator[None]:
     """Say in one sentence that a network cannot take images of this size."""
-    module.eval()
     try:
-        with torch.no_grad():
-            module(batch)
+        yield
     except (RuntimeError, ValueError, AssertionError) as error:
-        width = batch.shape[-1]
         reason = str(error).strip().splitlines()[0]
         raise InvalidStudy(
             f"{name} cannot take images of {width} x {width} pixels, set `input_size`: {reason}"
         ) from None
+
+
+def _try_out(module: nn.Module, batch: torch.Tensor, *, name: str) -> None:
+    """Let a network see one image before its weights are read; random ones are calibrated, which does the same."""
+    module.eval()
+    with _of_size(name, batch.shape[-1]), torch.no_grad():
+        module(batch)
     module.train()
 
 
@@ -199,7 +208,9 @@ def _torchvision(network: Network, images: Images, generator: Generator, progres
         interpolation=wanted.interpolation.value,
         channels=3,
     )
-    _try_out(module, prepare(images.images[:1]), name=name)
+    calibrated = network.weights == "random" and any(isinstance(layer, BATCH_NORMS) for layer in module.modules())
+    if not calibrated:
+        _try_out(module, prepare(images.images[:1]), name=name)
     if network.weights == "imagenet":
         load_imagenet(module, weights, name=name, progress=progress)
     else:
