@@ -168,7 +168,8 @@ def test_the_loss_swap_is_reported_as_null_and_the_activation_swap_is_not(tmp_pa
     assert (
         "and multiplies its length by 0.1: another learning rate under SGD, next to nothing under RMSprop" in lines[0]
     )
-    assert lines[0].endswith("trained here with rmsprop, at 2 events of all members together")
+    assert "trained here with rmsprop, at 2 events of all members together" in lines[0]
+    assert lines[0].endswith("; but it starts the optimizer afresh, which no gradient shows")
     audit = run.table("audit")
     ratio = dict(zip(audit.family.values, audit.gradient_norm_ratio.values[:, 0], strict=True))
     assert ratio["loss"] == pytest.approx(1 / 10, rel=1e-5)  # Poisson's gradient is 1/classes of cross-entropy's
@@ -197,11 +198,19 @@ def test_a_swap_changes_nothing_only_where_the_gradient_keeps_its_length_and_the
                     {"name": "learning_rate_shock", "at": [2, 3]},
                 ],
             },
+            {
+                "name": "afresh",
+                "perturbations": [
+                    {"name": "swap_activation", "order": ["relu"], "at": [2], "optimizer_state": "reset"}
+                ],
+            },
             {"name": "never", "perturbations": [{"name": "input_noise", "at": [2], "probability": 1e-6}]},
         ],
     }
     run = train_family(load_study(study), tmp_path / "run")
-    same, longer, never = null_perturbations(run)
+    same, longer, afresh, never = null_perturbations(run)
+    assert afresh.startswith("swap_activation changes nothing in afresh: ")
+    assert afresh.endswith("; but it starts the optimizer afresh, which no gradient shows")
     assert same.startswith(
         "swap_loss changes nothing in same: the gradients before and after have a cosine of at least"
     )

@@ -184,7 +184,7 @@ class Capture(Section):
     pool: Annotated[str, AfterValidator(_known_pool)] = "avg"
     """What is done to maps: `avg`, `max`, `none`, or `points:K`, the same K places of every image."""
     populations: Annotated[int, Field(ge=0)] = 120
-    """Points of the trajectories of neuron populations; 0 for none."""
+    """About so many points of the trajectories of neuron populations, one every k updates; 0 for none."""
     weights: bool = False
     """Keep the weights at these epochs, too."""
     compression: Literal["lossless", "none", "zstd", "rounded"] = "lossless"

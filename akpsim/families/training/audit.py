@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable
 from dataclasses import dataclass
+from itertools import product
 from typing import Any
 
 import numpy as np
@@ -29,6 +30,7 @@ PIECE = 2**20
 NULL_COSINE = 0.999
 """A swap whose gradient points the same way to this cosine is no perturbation of the direction of training."""
 
+AFRESH = "; but it starts the optimizer afresh, which no gradient shows"
 NULL_LENGTH = 1e-3
 """Nor is it one of the pace, if the gradient's length changes by no more than this share."""
 
@@ -167,14 +169,15 @@ def null_perturbations(run: Run) -> list[str]:
     Families with the same perturbation share a line, but one where the length of the gradient changed is not said to
     be unchanged: that is another learning rate, unless the optimizer divides by the length.
     """
-    idle = without_dose(run)
+    idle, fresh = without_dose(run), with_reset(run)
     lines = [idle_line(perturbation, families) for perturbation, families in idle.items()]
     for perturbation, families in found_in(run).items():
         null = [found for found in families.values() if found.null and found.family not in idle.get(perturbation, ())]
-        for same in (True, False):
-            alike = [found for found in null if found.same_length == same]
+        for same, afresh in product((True, False), (False, True)):
+            kind = (same, afresh)
+            alike = [one for one in null if (one.same_length, one.family in fresh.get(perturbation, ())) == kind]
             if alike:
-                lines.append(null_line(perturbation, alike, same_length=same))
+                lines.append(null_line(perturbation, alike, same_length=same) + (AFRESH if afresh else ""))
     return lines + never_fired(run)
 
 
@@ -188,6 +191,16 @@ def without_dose(run: Run) -> dict[str, list[str]]:
                 families[member.family.name] = families.get(member.family.name, True) and active.null
     found = {name: [family for family, idle in families.items() if idle] for name, families in null.items()}
     return {name: families for name, families in found.items() if families}
+
+
+def with_reset(run: Run) -> dict[str, list[str]]:
+    """Return, by perturbation, the families in which its events start the optimizer afresh."""
+    found: dict[str, list[str]] = {}
+    for family in run.study.families:
+        for spec in family.perturbations:
+            if spec.optimizer_state == "reset":
+                found.setdefault(spec.name, []).append(family.name)
+    return found
 
 
 def idle_line(perturbation: str, families: list[str]) -> str:
