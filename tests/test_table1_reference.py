@@ -4,7 +4,7 @@ import csv
 from importlib.resources import files
 from pathlib import Path
 
-# /work/shared/cases/seed_table1.csv: the paper's Table 1 as it was read off by hand, with columns of ours at its end
+# seed_table1.csv: the paper's Table 1 as it was read off by hand, with columns of ours at its end
 READ = Path(__file__).parent / "reference" / "seed_table1.csv"
 
 
