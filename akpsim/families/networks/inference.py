@@ -104,7 +104,7 @@ class PackedConvolution(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Return the convolution of a batch (sample, channel, height, width)."""
         weight = self.weight_packed
-        if weight is None:  # the layout depends on the size of the batch; two threads at once make the same
+        if weight is None:  # the layout suits batches of this size; others give the same values to rounding
             weight = torch.ops.mkldnn._reorder_convolution_weight(self.weight, *self.places, list(x.shape))
             self.weight_packed = weight
         convolved: Tensor = torch.ops.mkldnn._convolution_pointwise(

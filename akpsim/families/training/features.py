@@ -112,9 +112,11 @@ def compute_features(trunk: Trunk, images: np.ndarray, *, threads: int = 1, prog
         ThreadPoolExecutor(threads) as pool,
         Progress("trunk", total=len(parts), show=progress) as bar,
     ):
-        for features in pool.map(forward, parts):
-            computed.append(features)
-            bar.advance()
+        # The first alone: the layout of packed weights follows the size of the batch that comes first.
+        for some in (parts[:1], parts[1:]):
+            for features in pool.map(forward, some):
+                computed.append(features)
+                bar.advance()
     return torch.cat(computed) if computed else torch.empty(0, trunk.features)
 
 
