@@ -26,7 +26,7 @@ from akpsim.families.networks.preparation import Preparation
 from akpsim.families.networks.weights import BATCH_NORMS, calibrate, load_file, load_imagenet, randomize
 from akpsim.study import Network
 
-CALIBRATION_IMAGES = 16
+CALIBRATION_IMAGES = 12
 CLASSES = 1000
 PLAIN_INPUT: dict[str, dict[str, Any]] = {
     name: {"aux_logits": False, "init_weights": False, "transform_input": False}
@@ -109,7 +109,7 @@ def build_trunk(network: Network, *, images: Images, generator: Generator, progr
     network : Network
         Backbone, weights, whether it is frozen, size of its input.
     images : Images
-        The training images: their shape, and for random weights at most 16 of them to calibrate batch norm.
+        The training images: their shape, and for random weights at most 12 of them to calibrate batch norm.
     generator : torch.Generator
         Where random weights come from; the global generator is neither read nor moved.
     progress : bool
