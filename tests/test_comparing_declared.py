@@ -255,3 +255,16 @@ def test_a_metric_of_your_own_that_no_order_changes_has_no_null():
     )
     with pytest.raises(akpsim.AkpsimError, match="mean_response does not change with the order of the samples"):
         akpsim.significance(arrays(), metric=mine, permutations=19)
+
+
+@pytest.mark.parametrize(("metric", "steps"), [("riemannian", 6), ("soft_match", 6), ("nbs", 6), ("rsa", 3)])
+def test_progress_counts_points_and_the_rows_of_slow_pairs(metric, steps, monkeypatch, capsys):
+    monkeypatch.setattr("akpsim.progress.LINE_EVERY", 0)
+    akpsim.compare(arrays(), metric=metric, progress=True)
+    lines = capsys.readouterr().err.splitlines()
+    assert len(lines) == (6 if steps == 6 else 3)
+    assert lines[-1].startswith(f"representations and their pairs: {steps}/{steps} ")
+
+
+def test_the_range_of_uniformity_is_that_of_its_temperature():
+    assert akpsim.compare(arrays(), metric="uniformity", temperature=5.0).attrs["range"] == "[0, 10.0]"

@@ -2,7 +2,7 @@
 
 import math
 import tracemalloc
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -92,16 +92,19 @@ def _here(
 ) -> Iterator[Part]:
     """Yield the scores of pairs of blocks, points of two blocks being in memory at a time."""
     total = sum(len(block) * (len(blocks) - place) for place, block in enumerate(blocks[::-1]))
-    with Progress("representations", total=total, show=progress) as bar:
+    if getattr(metric.score, "pairwise", False):  # rows of pairs take time, too
+        both = [(one, two) for one in range(len(blocks)) for two in range(len(blocks))]
+        total += sum(len(blocks[one]) for one, two in both if one <= two or not metric.symmetric)
+    with Progress("representations and their pairs", total=total, show=progress) as bar:
         for place, rows in enumerate(blocks):
             first = _points(rows, metric, aligned, arguments, bar)
             told = {index: told_of(metric, point) for index, point in zip(rows, first, strict=True)}
-            yield rows, rows, told, *scores_of(first, first, metric, arguments, half=metric.symmetric)
+            yield rows, rows, told, *scores_of(first, first, metric, arguments, metric.symmetric, bar.advance)
             for columns in blocks[place + 1 :]:
                 second = _points(columns, metric, aligned, arguments, bar)
-                yield rows, columns, {}, *scores_of(first, second, metric, arguments)
+                yield rows, columns, {}, *scores_of(first, second, metric, arguments, done=bar.advance)
                 if not metric.symmetric:
-                    yield columns, rows, {}, *scores_of(second, first, metric, arguments)
+                    yield columns, rows, {}, *scores_of(second, first, metric, arguments, done=bar.advance)
 
 
 def _points(
@@ -172,16 +175,24 @@ def told_of(metric: Metric, point: Embedded) -> tuple[int | None, str | None]:
 
 
 def scores_of(
-    first: Sequence[Embedded], second: Sequence[Embedded], metric: Metric, arguments: dict[str, Any], half: bool = False
+    first: Sequence[Embedded],
+    second: Sequence[Embedded],
+    metric: Metric,
+    arguments: dict[str, Any],
+    half: bool = False,
+    done: Callable[[int], None] | None = None,
 ) -> tuple[np.ndarray, dict[tuple[int, int], str]]:
-    """Return the scores of all pairs, NaN where there is none, and the reasons; `half` mirrors the upper triangle."""
+    """Return the scores of all pairs, NaN where there is none, and the reasons.
+
+    `half` mirrors the upper triangle; `done` is told of rows that are finished, if it is row by row.
+    """
     values = np.full((len(first), len(second)), np.nan)
     failures: dict[tuple[int, int], str] = {}
     rows, columns = ([place for place, point in enumerate(side) if point[1] is None] for side in (first, second))
     whole = not getattr(metric.score, "pairwise", False)
     # One copy each, so that a product of a thing with itself is known as such.
     made = {id(point): compact(point[0]) for point in (*first, *second)}
-    for some in [rows] if whole else [[row] for row in rows]:
+    for some in [rows] if whole else _finished(rows, len(first), done):
         others = [column for column in columns if whole or not half or column >= some[0]]
         if not some or not others:
             continue
@@ -199,6 +210,14 @@ def scores_of(
         if half and not whole:
             values[others, some[0]] = values[some[0], others]
     return values, failures
+
+
+def _finished(rows: Sequence[int], count: int, done: Callable[[int], None] | None) -> Iterator[list[int]]:
+    """Give rows one by one, and tell of each that is finished; those without a point are, with the last."""
+    for place, row in enumerate(rows, start=1):
+        yield [row]
+        if done is not None:
+            done(1 if place < len(rows) else 1 + count - len(rows))
 
 
 def blocks_within(memory: int, metric: Metric, aligned: Aligned, arguments: dict[str, Any]) -> int:

@@ -119,7 +119,7 @@ knn_jaccard = Metric(
     invariant_to=COSINE,
     range=(0, 1),
     formula=r"\frac{1}{n} \sum_i \frac{|N_k(i) \cap M_k(i)|}{|N_k(i) \cup M_k(i)|}",
-    source="Wang, Rao, Guo, Wang, Liu, Guan 2020, IEEE TKDE 34; Klabunde et al. 2025, ACM Computing Surveys 57, "
+    source="Wang, Rao, Guo, Wang, Liu, Guan 2022, IEEE TKDE 34; Klabunde et al. 2025, ACM Computing Surveys 57, "
     "section 3.4",
     beware="k / (2 n - k) or so for independent data; not mutual_knn, which divides by k",
     parameters=NEIGHBOURS,
@@ -178,7 +178,7 @@ rank_similarity = Metric(
     range=(0, 1),
     formula=r"\frac{1}{n} \sum_i \frac{1}{H_i} \sum_{j \in N_k(i) \cap M_k(i)}"
     r" \frac{2}{(1 + |r_i(j) - q_i(j)|)(r_i(j) + q_i(j))}, \quad H_i = \sum_{m=1}^{|N_k(i) \cap M_k(i)|} \frac{1}{m}",
-    source="Wang, Rao, Guo, Wang, Liu, Guan 2020, IEEE TKDE 34; Klabunde et al. 2025, ACM Computing Surveys 57, "
+    source="Wang, Rao, Guo, Wang, Liu, Guan 2022, IEEE TKDE 34; Klabunde et al. 2025, ACM Computing Surveys 57, "
     "section 3.4",
     beware="not a rank correlation; a sample without common neighbours counts 0",
     parameters=NEIGHBOURS,

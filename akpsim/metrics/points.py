@@ -1,6 +1,8 @@
 r"""Distance correlation, GULP and the Riemannian distance: each sends a representation to one symmetric matrix."""
 
 import math
+from collections.abc import Mapping
+from typing import Any
 
 from array_api_compat import array_namespace
 
@@ -192,11 +194,17 @@ magnitude = Metric(
     invariant_to=frozenset({"rotation", "permutation"}),
     range=(0, math.inf),
     formula=r"\left| \, \|\bar x\| - \|\bar y\| \, \right|",
-    source="Wang, Rao, Guo, Wang, Liu, Guan 2020, IEEE TKDE 34; Klabunde et al. 2025, ACM Computing Surveys 57, "
+    source="Wang, Rao, Guo, Wang, Liu, Guan 2022, IEEE TKDE 34; Klabunde et al. 2025, ACM Computing Surveys 57, "
     "section 3.6",
     beware="of the mean response, not the mean of lengths; says nothing about which samples are alike",
     smallest=1,
 )
+
+
+def _range_of(arguments: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the range of uniformity, which the temperature sets."""
+    return {"range": (0, 2 * arguments["temperature"])}
+
 
 uniformity = Metric(
     name="uniformity",
@@ -213,6 +221,7 @@ uniformity = Metric(
     "survey of Klabunde et al. 2025; its range is up to 2 t, 4 at the default",
     smallest=2,
     parameters={"temperature": Parameter(2.0, "t", low=1e-12)},
+    varies=_range_of,
 )
 
 concentricity = Metric(
@@ -224,7 +233,7 @@ concentricity = Metric(
     invariant_to=frozenset({"rotation", "permutation", "scaling"}),
     range=(0, 2),
     formula=r"|c(X) - c(Y)|, \quad c(X) = \frac{1}{n} \sum_i \cos(x_i, \bar x)",
-    source="Wang, Rao, Guo, Wang, Liu, Guan 2020, IEEE TKDE 34; Klabunde et al. 2025, ACM Computing Surveys 57, "
+    source="Wang, Rao, Guo, Wang, Liu, Guan 2022, IEEE TKDE 34; Klabunde et al. 2025, ACM Computing Surveys 57, "
     "section 3.6",
     beware="says nothing about which samples are alike",
     smallest=1,
