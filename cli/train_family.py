@@ -30,6 +30,12 @@ def train_family(
     ] = None,
     workers: Workers = None,
     scheduler: Scheduler = None,
+    device: Annotated[
+        str, typer.Option(help="Where networks work: auto (the GPU if there is one and a backbone), cpu or cuda.")
+    ] = "auto",
+    stack: Annotated[
+        int, typer.Option(min=1, help="Heads on a frozen backbone that are trained as one; for GPUs.")
+    ] = 1,
     fresh: Annotated[bool, typer.Option("--fresh", help="Remove what the run folder holds and start again.")] = False,
     as_json: Annotated[bool, typer.Option("--json", help="Print one JSON object.")] = False,
 ) -> None:
@@ -46,6 +52,8 @@ def train_family(
         akpsim train-family paper --workers 8
 
         akpsim train-family --data images/ --backbone inception_v3 --weights random
+
+        akpsim train-family paper --device cuda --stack 56
     """
     from akpsim.families import null_perturbations
     from akpsim.families import train_family as train
@@ -79,6 +87,8 @@ def train_family(
             fresh=fresh,
             workers=workers,
             scheduler=scheduler,
+            device=device,
+            stack=stack,
             show=not as_json,
             note=lambda line: typer.echo(line, err=as_json),
         )

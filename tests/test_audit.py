@@ -7,8 +7,8 @@ import torch
 from akpsim import load_study
 from akpsim.families.training.audit import BATCH, cosine_or_nan
 from akpsim.families.training.losses import LOSSES
-from akpsim.families.training.member import Work
 from akpsim.families.training.prepared import prepare
+from akpsim.families.training.work import Work
 
 SWAPS = {
     "swap_loss": {"order": ["poisson"]},

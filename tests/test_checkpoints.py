@@ -175,7 +175,7 @@ def test_a_resumed_run_equals_another_and_keeps_the_weights_that_were_asked_for(
     study = study_of(capture__weights=True)
     (tmp_path / "run").mkdir()
     (tmp_path / "run" / "study.toml").write_text(study.to_toml())
-    train(study, tmp_path / "run", stop=4)
+    train(study, tmp_path / "run", stop=3)
     run = train_family(study, tmp_path / "run")
     kept = sorted(path.name for path in (tmp_path / "run" / "weights" / "f-0").iterdir())
     assert kept == ["0.safetensors", "1.safetensors", "3.safetensors", "4.safetensors"]

@@ -165,7 +165,7 @@ def test_a_scheduler_that_is_not_there_is_one_sentence(tmp_path, tiny_study, mon
 
 def test_workers_of_another_version_are_refused(tmp_path, monkeypatch):
     monkeypatch.setattr("distributed.get_worker", lambda: type("Worker", (), {"address": "tcp://node7:1"}))
-    found = train_one("f-0", "", "", None, "", ("akpsim 0", "torch 0"))
+    found = train_one("f-0", "", "", None, "cpu", "", ("akpsim 0", "torch 0"))
     assert found["stop"] == "versions"
     assert found["reason"].startswith("worker tcp://node7:1 has akpsim ")
     assert found["reason"].endswith(

@@ -17,8 +17,8 @@ import pytest
 
 from akpsim import AkpsimError, load_study, open_run
 from akpsim.families import train_family
-from akpsim.families.training import family
 from akpsim.families.training.lock import LOCK, SILENT, locked
+from akpsim.families.training.work import Work
 from akpsim.files import atomic, machine, remove_leftovers
 
 
@@ -251,12 +251,14 @@ def test_ctrl_c_leaves_whole_files_and_no_temporary_ones(tiny_study, tmp_path):
 
 
 def test_a_ctrl_c_that_a_library_swallows_stops_at_the_next_epoch(tiny_study, tmp_path, monkeypatch):
-    def swallowing(*arguments):
+    run_epoch = Work.run
+
+    def swallowing(self, epoch):
+        run_epoch(self, epoch)
         with contextlib.suppress(KeyboardInterrupt):  # as a bare `except` does
             signal.raise_signal(signal.SIGINT)
-        yield from (1, 2, 3)
 
-    monkeypatch.setattr(family, "train_member", swallowing)
+    monkeypatch.setattr(Work, "run", swallowing)
     before = signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         with pytest.raises(KeyboardInterrupt):

@@ -122,8 +122,8 @@ NEEDED: dict[str, dict[str, object]] = {}
 
 def small_work(perturbations, *, dense=(8,), epochs=2, populations=0):
     """Return a small member that has not begun."""
-    from akpsim.families.training.member import Work
     from akpsim.families.training.prepared import prepare
+    from akpsim.families.training.work import Work
 
     study = load_study(
         {

@@ -45,7 +45,11 @@ class Dense(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Return the activated responses."""
-        responses: Tensor = self.dropout(self.activation(self.linear(x)))
+        return self.activated(self.linear(x))
+
+    def activated(self, sums: Tensor) -> Tensor:
+        """Return the responses to the weighted sums of the inputs."""
+        responses: Tensor = self.dropout(self.activation(sums))
         return responses
 
 

@@ -9,7 +9,7 @@ from safetensors.torch import load_file as load_safetensors
 from torch import Generator, Tensor, nn
 
 from akpsim.errors import InvalidStudy
-from akpsim.families.threads import one_thread_each
+from akpsim.families.devices import reproducible
 
 BATCH_NORMS = (nn.BatchNorm1d, nn.BatchNorm2d, nn.BatchNorm3d)
 BATCH = 16
@@ -41,7 +41,7 @@ def calibrate(module: nn.Module, batch: Tensor) -> None:
         norm.reset_running_stats()
         norm.momentum = None
         norm.train()
-    with torch.no_grad(), one_thread_each():
+    with torch.no_grad(), reproducible():
         for part in torch.split(batch, BATCH):
             module(part)
     for norm, momentum in zip(norms, before, strict=True):

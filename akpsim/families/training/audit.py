@@ -84,12 +84,14 @@ class Audit:
         training, network = self.training, self.training.network
         network.eval()
         parameters = [p for p in network.parameters() if p.requires_grad]
-        loss, hits = torch.zeros((), dtype=torch.float64), 0
-        gradient = torch.zeros(sum(p.numel() for p in parameters))
+        device = training.device
+        loss, hits = torch.zeros((), dtype=torch.float64, device=device), 0
+        gradient = torch.zeros(sum(p.numel() for p in parameters), device=device)
         pieces = gradient.split([p.numel() for p in parameters])
         images = training.data.inputs[:BATCH], training.labels[:BATCH], training.data.labels[:BATCH]
         count = len(images[1])
-        for x, y, true in zip(*(t.split(training.batch_size) for t in images), strict=True):
+        for batch in zip(*(t.split(training.batch_size) for t in images), strict=True):
+            x, y, true = (t.to(device) for t in batch)
             logits = network(x)
             part = training.objective(logits, y).sum() / count
             gradients = torch.autograd.grad(part, parameters, allow_unused=True, materialize_grads=True)
@@ -100,7 +102,7 @@ class Audit:
         with hooked({"layer": self.layer()}) as recorder, torch.inference_mode():
             for batch in self.probe.split(training.batch_size):
                 recorder.new_pass()
-                network(batch)
+                network(batch.to(device))
         return loss.item(), hits / count, gradient, recorder.arrays()["layer"]
 
     def table(self) -> dict[str, np.ndarray]:

@@ -24,7 +24,7 @@ from akpsim.families.perturbations.perturbation import EVENTS
 from akpsim.families.training.tensors import load_tensors, save_tensors
 
 if TYPE_CHECKING:
-    from akpsim.families.training.member import Work
+    from akpsim.families.training.work import Work
 
 SECONDS = 60.0
 """Where a study does not say how often: a checkpoint at the first end of an epoch after this long, so that members

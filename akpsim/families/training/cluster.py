@@ -40,6 +40,7 @@ def train_on_cluster(
     *,
     workers: int | None,
     scheduler: str | None,
+    device: str,
     show: bool,
 ) -> None:
     """Train members on the workers of a cluster; add the reasons of those that fail to `failures`.
@@ -51,7 +52,9 @@ def train_on_cluster(
     text = study.model_dump_json()
     epochs = sum(member.family.epochs or study.training.epochs for member in missing)
     with connected(workers, scheduler, **SETTINGS) as client, Progress("epochs", total=epochs, show=show) as progress:
-        pool = Pool(client, (text, str(out.resolve()), None if path is None else str(path)), Watch(progress, missing))
+        pool = Pool(
+            client, (text, str(out.resolve()), None if path is None else str(path), device), Watch(progress, missing)
+        )
         for name in pool.train([member.name for member in missing], failures):
             dead = pool.train([name], failures)
             failures |= dict.fromkeys(dead, "its worker died twice, the second time alone with it")
@@ -60,7 +63,7 @@ def train_on_cluster(
 class Pool:
     """Workers, and what every task gets."""
 
-    def __init__(self, client: Any, arguments: tuple[str, str, str | None], watch: "Watch") -> None:
+    def __init__(self, client: Any, arguments: tuple[str, str, str | None, str], watch: "Watch") -> None:
         self.client, self.arguments, self.watch = client, arguments, watch
         self.topic = f"akpsim-{secrets.token_hex(4)}"
         client.subscribe_topic(self.topic, watch)
@@ -125,7 +128,7 @@ class Watch:
 
 
 def train_one(
-    name: str, study: str, out: str, shared: str | None, topic: str, wanted: tuple[str, str]
+    name: str, study: str, out: str, shared: str | None, device: str, topic: str, wanted: tuple[str, str]
 ) -> dict[str, str | None]:
     """Train one member on a worker, if it is not complete by now.
 
@@ -147,7 +150,7 @@ def train_one(
         if file.study == design.hash:
             return {"reason": None, "stop": None}
     try:
-        for epoch in train_member(design, member, receive(study, shared), Path(out)):
+        for epoch in train_member(design, member, receive(study, shared, device), Path(out), device=device):
             if time.monotonic() - said > REPORT:
                 said = time.monotonic()
                 worker.log_event(topic, (name, epoch))

@@ -8,7 +8,7 @@ import torch
 
 from akpsim.errors import StoreError
 from akpsim.families.capturing import hooked
-from akpsim.families.training.member import HISTORY, Work
+from akpsim.families.training.work import HISTORY, Work
 
 OVERHEAD = 2**16
 """Bytes of a member's file besides its numbers: groups, names, sample ids."""
@@ -27,7 +27,7 @@ def size_of(work: Work) -> Size:
     parts, capture = work.prepared.parts, work.study.capture
     work.network.eval()
     with hooked(work.layers, pool=capture.pool) as recorder, torch.inference_mode():
-        work.network(parts["probe"].inputs[:1])
+        work.network(parts["probe"].inputs[:1].to(work.device))
     neurons = sum(array.shape[1] for array in recorder.arrays().values())
     activations = 4 * neurons * len(parts["probe"].labels) * len(work.captured)
     frozen = sum(array.nbytes for array in work.prepared.trunk_activations.values())

@@ -1,16 +1,14 @@
 """All members of a study: what is missing is trained, what is complete is left alone."""
 
 import contextlib
-import signal
-import threading
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 from akpsim.cluster import one_place
-from akpsim.errors import AkpsimError, InvalidStudy, StoreError
+from akpsim.errors import AkpsimError, InvalidStudy
+from akpsim.families.devices import device_for
 from akpsim.families.training.estimate import Size, room_for, size_of
-from akpsim.families.training.fingerprint import check_same_data
+from akpsim.families.training.fingerprint import check_same_data, trained_on
 from akpsim.families.training.folder import (
     check_is_run,
     check_same_study,
@@ -19,14 +17,14 @@ from akpsim.families.training.folder import (
     remove_run,
     write_manifest,
 )
+from akpsim.families.training.in_process import check_stack, train_in_process
 from akpsim.families.training.lock import locked
-from akpsim.families.training.member import Work, train_member
 from akpsim.families.training.prepared import Prepared, prepare
 from akpsim.families.training.streams import perturbations_of
+from akpsim.families.training.work import Work
 from akpsim.files import write_text
-from akpsim.progress import Progress
 from akpsim.store import Run
-from akpsim.study import Member, Study
+from akpsim.study import Study
 
 
 class MemberFailed(AkpsimError):
@@ -40,6 +38,8 @@ def train_family(
     fresh: bool = False,
     workers: int | None = None,
     scheduler: str | None = None,
+    device: str = "auto",
+    stack: int = 1,
     show: bool = False,
     note: Callable[[str], None] = lambda line: None,
 ) -> Run:
@@ -58,6 +58,12 @@ def train_family(
         trained in this process.  The bits are the same.
     scheduler : str, optional
         Address of a running dask scheduler, such as ``tcp://node7:8786``.
+    device : {"auto", "cpu", "cuda"}
+        Where the trunk works and the network is trained: ``auto`` is where members that are complete were trained, or
+        else a GPU if there is one and a trunk.  The numbers of two devices differ by rounding, and a run holds to one.
+    stack : int
+        Members of which the heads are trained as one, in this process: faster on a GPU, slower on a CPU, where the
+        bits are the same.
     show : bool
         Show a progress bar on standard error.
     note : callable
@@ -80,6 +86,8 @@ def train_family(
         If members failed: their names and reasons; the others are complete.
     """
     one_place(workers, scheduler)
+    elsewhere = workers is not None or scheduler is not None
+    check_stack(stack, frozen=study.network.frozen or study.network.backbone == "none", elsewhere=elsewhere)
     out = Path(out) if out is not None else Path("runs") / study.name
     check_is_run(out)
     members = list(study.design())
@@ -89,15 +97,17 @@ def train_family(
     if not fresh and all(is_complete(study, out, member) for member in members):
         note(f"{out}: all {len(members)} members are complete")
         return Run(out)
-    prepared = prepare(study, show=show)
-    sizes = rehearse(study, prepared)
+    before = None if fresh else trained_on(study, out, members)
+    device = device_for(device, backbone=study.network.backbone, before=before)
+    prepared = prepare(study, device=device, show=show)
+    sizes = rehearse(study, prepared, device=device)
     with locked(out):
         if fresh:
             remove_run(out)
         check_same_study(study, out)
         missing = [member for member in members if not is_complete(study, out, member)]
         complete = [member for member in members if member not in missing]
-        check_same_data(study, out, complete, prepared)
+        check_same_data(study, out, complete, prepared, device=device)
         clean(out, complete)
         if len(missing) < len(members):
             note(f"{out}: {len(complete)} of {len(members)} members are complete, training the rest")
@@ -106,13 +116,21 @@ def train_family(
         write_manifest(study, out, failures={})
         failures: dict[str, str] = {}
         try:
-            if workers is None and scheduler is None:
-                train_missing(study, missing, prepared, out, failures, show=show)
+            if not elsewhere:
+                train_in_process(study, missing, prepared, out, failures, stack=stack, device=device, show=show)
             else:
                 from akpsim.families.training.cluster import train_on_cluster
 
                 train_on_cluster(
-                    study, missing, prepared, out, failures, workers=workers, scheduler=scheduler, show=show
+                    study,
+                    missing,
+                    prepared,
+                    out,
+                    failures,
+                    workers=workers,
+                    scheduler=scheduler,
+                    device=device,
+                    show=show,
                 )
         finally:
             write_manifest(study, out, failures=failures)
@@ -134,55 +152,6 @@ def check_schedules(study: Study) -> None:
             raise type(error)(f"family {member.family.name}: {error}") from None
 
 
-def train_missing(
-    study: Study, missing: list[Member], prepared: Prepared, out: Path, failures: dict[str, str], *, show: bool
-) -> None:
-    """Train members one by one; add the reasons of those that fail to `failures`."""
-    epochs = sum(member.family.epochs or study.training.epochs for member in missing)
-    with Progress("epochs", total=epochs, show=show) as progress, heard_interrupts() as stop_if_asked:
-        for number, member in enumerate(missing, start=1):
-            label = f"member {number}/{len(missing)} {member.name}"
-            done = 0
-            try:
-                for epoch in train_member(study, member, prepared, out):
-                    label += f" from epoch {epoch}" if epoch - done > 1 else ""
-                    progress.advance(epoch - done, note=label)
-                    done = epoch
-                    stop_if_asked()
-            except StoreError:
-                raise
-            except Exception as error:
-                failures[member.name] = f"{type(error).__name__}: {error}"
-
-
-@contextlib.contextmanager
-def heard_interrupts() -> Iterator[Callable[[], None]]:
-    """Give a function that raises KeyboardInterrupt again if one was raised and lost.
-
-    Libraries with a bare ``except``, netCDF4 among them, swallow a Ctrl-C that comes while they work.
-    """
-    asked = False
-
-    def hear(number: int, frame: Any) -> None:
-        nonlocal asked
-        asked = True
-        raise KeyboardInterrupt
-
-    def stop_if_asked() -> None:
-        if asked:
-            raise KeyboardInterrupt
-
-    usual = threading.current_thread() is threading.main_thread()
-    if not usual or signal.getsignal(signal.SIGINT) is not signal.default_int_handler:
-        yield stop_if_asked
-        return
-    signal.signal(signal.SIGINT, hear)
-    try:
-        yield stop_if_asked
-    finally:
-        signal.signal(signal.SIGINT, signal.default_int_handler)
-
-
 def by_reason(failures: dict[str, str]) -> str:
     """Say each reason once, with the members it befell."""
     befell: dict[str, list[str]] = {}
@@ -191,7 +160,7 @@ def by_reason(failures: dict[str, str]) -> str:
     return "; ".join(f"{reason} ({', '.join(names)})" for reason, names in befell.items())
 
 
-def rehearse(study: Study, prepared: Prepared) -> dict[str, Size]:
+def rehearse(study: Study, prepared: Prepared, *, device: str = "cpu") -> dict[str, Size]:
     """Go through the events of one member a family; say which family cannot be trained, and why.
 
     Returns the size of a member of each family, by its name.
@@ -199,7 +168,7 @@ def rehearse(study: Study, prepared: Prepared) -> dict[str, Size]:
     sizes = {}
     for member in {member.family.name: member for member in study.design()}.values():
         try:
-            work = Work(study, member, prepared)
+            work = Work(study, member, prepared, device=device)
             sizes[member.family.name] = size_of(work)
             work.rehearse()
         except AkpsimError as error:

@@ -18,15 +18,15 @@ from torch import Tensor
 
 from akpsim.errors import InvalidStudy, StoreError
 from akpsim.families.datasets.images import Images
+from akpsim.families.devices import reproducible
 from akpsim.families.networks.inference import for_evaluation
 from akpsim.families.networks.trunks import Trunk
-from akpsim.families.threads import one_thread_each
 from akpsim.families.training.tensors import load_tensors, save_tensors
 from akpsim.parallel import usable_cores
 from akpsim.progress import Progress
 
-BATCH = 4
-"""Images at once: what a convolution reads and writes then stays in the caches."""
+BATCH = {"cpu": 4, "cuda": 64}
+"""Images at once: what a convolution reads and writes then stays in a CPU's caches, and a GPU has enough to do."""
 MOST_THREADS = 8
 
 
@@ -86,7 +86,7 @@ def cached_features(
     if found is not None:
         return found
     _check_writable(path.parent)
-    threads = threads or min(usable_cores(), MOST_THREADS)
+    threads = threads or min(usable_cores(), MOST_THREADS)  # also for a GPU, to have images ready for it
     computed = compute_features(trunk, array, threads=threads, progress=progress)
     save_tensors(path, {"features": computed}, {"key": key})
     return computed
@@ -98,17 +98,18 @@ def compute_features(trunk: Trunk, images: np.ndarray, *, threads: int = 1, prog
     Every batch is computed by one thread alone, so that the number of threads does not change a bit.
     """
     device = _device(trunk)
-    parts = range(0, len(images), BATCH)
+    batch = BATCH[device.type]
+    parts = range(0, len(images), batch)
     module = for_evaluation(trunk.module.eval())
 
     def forward(start: int) -> Tensor:
         with torch.no_grad():
-            features: Tensor = module(trunk.prepare(images[start : start + BATCH]).to(device))
+            features: Tensor = module(trunk.prepare(images[start : start + batch]).to(device))
         return features.cpu()
 
     computed = []
     with (
-        one_thread_each(),
+        reproducible(),
         ThreadPoolExecutor(threads) as pool,
         Progress("trunk", total=len(parts), show=progress) as bar,
     ):

@@ -7,6 +7,7 @@ import torch
 import xxhash
 
 from akpsim.errors import StoreError
+from akpsim.families.training.folder import is_complete
 from akpsim.families.training.prepared import Prepared
 from akpsim.store import open_member
 from akpsim.study import Member, Study
@@ -27,8 +28,8 @@ def fingerprint(prepared: Prepared) -> dict[str, str]:
     return {"trunk": prepared.trunk.key, "split": split.hexdigest(), "images": images.hexdigest()}
 
 
-def check_same_data(study: Study, out: Path, complete: list[Member], prepared: Prepared) -> None:
-    """Refuse to go on with a run whose complete members were trained on other data, or on another trunk.
+def check_same_data(study: Study, out: Path, complete: list[Member], prepared: Prepared, *, device: str) -> None:
+    """Refuse to go on with a run whose complete members were trained on other data, another trunk or another device.
 
     Raises
     ------
@@ -39,6 +40,12 @@ def check_same_data(study: Study, out: Path, complete: list[Member], prepared: P
     for member in complete:
         with open_member(out / "members" / f"{member.name}.nc") as file:
             there: dict[str, Any] = {key: getattr(file, key, None) for key in (*now, *VERSIONS)}
+            where = getattr(file, "device", "cpu")
+        if where != device:
+            raise StoreError(
+                f"{out}: {member.name} was trained on {where}, and one run cannot mix it with {device}: "
+                f"go on with --device {where}, or start again with --fresh"
+            )
         different = [key for key in now if there[key] != now[key]]
         if different:
             raise StoreError(
@@ -55,3 +62,12 @@ def what_differs(different: list[str], there: dict[str, Any], *, weights: str) -
     now = {"torch_version": torch.__version__, "cpu": torch.backends.cpu.get_cpu_capability()}
     changed = [f"{key} {there[key]} there and {value} now" for key, value in now.items() if there[key] != value]
     return f"{what} (or the numbers computed from them: {', '.join(changed)})" if changed else what
+
+
+def trained_on(study: Study, out: Path, members: list[Member]) -> str | None:
+    """Return the device on which the first complete member of a run was trained; None without one."""
+    for member in members:
+        if is_complete(study, out, member):
+            with open_member(out / "members" / f"{member.name}.nc") as file:
+                return str(getattr(file, "device", "cpu"))
+    return None

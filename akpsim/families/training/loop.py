@@ -1,6 +1,6 @@
 """The training loop of one member: epochs, batches, and the perturbations at their sites."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 
 import torch
@@ -56,7 +56,8 @@ class Training:
     ) -> None:
         self.network, self.data, self.batch_size, self.batches = network, data, batch_size, batches
         self.loss: Loss = partial(LOSSES[loss])
-        self.class_weights = class_weights
+        self.device = device_of(network)
+        self.class_weights = None if class_weights is None else class_weights.to(self.device)
         self.new_optimizer, self.optimizer = new_optimizer, new_optimizer()
         self.perturbations, self.after_step = perturbations, after_step
         self.labels = data.labels
@@ -124,27 +125,44 @@ class Training:
         ones; both are means while the weights move, as Keras reports them.
         """
         self.network.train()
-        order = torch.randperm(len(self.data.labels), generator=self.batches)
-        inputs, labels, truth = self.data.inputs[order], self.labels[order], self.data.labels[order]
-        on_inputs, on_gradients = self.at("inputs", epoch), self.at("gradients", epoch)
-        losses, hits = torch.zeros(()), torch.zeros((), dtype=torch.int64)
-        for x, y, true in zip(*(t.split(self.batch_size) for t in (inputs, labels, truth)), strict=True):
-            for active in on_inputs:
-                x = active.act(x, epoch)
+        losses, hits = [], []
+        for x, y, true in self.batches_of(epoch):
             self.optimizer.zero_grad(set_to_none=True)
             logits = self.network(x)
             loss = self.objective(logits, y)
             loss.mean().backward()
-            for active in on_gradients:
-                active.act(self.network, epoch)
+            self.disturb_gradients(epoch)
             self.optimizer.step()
-            with torch.no_grad():
-                losses += loss.sum()
-                hits += (logits.argmax(1) == true).sum()
-            self.updates += 1
-            if self.after_step is not None:
-                self.after_step(self.updates)
-        return float(losses) / len(truth), int(hits) / len(truth)
+            losses.append(loss.detach())
+            hits.append(logits.detach().argmax(1) == true)
+            self.count_update()
+        return mean_of(losses), mean_of(hits)
+
+    def batches_of(self, epoch: int) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
+        """Yield the batches of an epoch, in a new order: inputs as perturbed, labels as trained, true labels."""
+        order = torch.randperm(len(self.data.labels), generator=self.batches)
+        inputs, labels, truth = self.data.inputs[order], self.labels[order], self.data.labels[order]
+        on_inputs = self.at("inputs", epoch)
+        for x, y, true in zip(*(t.split(self.batch_size) for t in (inputs, labels, truth)), strict=True):
+            for active in on_inputs:
+                x = active.act(x, epoch)
+            yield x.to(self.device), y.to(self.device), true.to(self.device)
+
+    def disturb_gradients(self, epoch: int) -> None:
+        """Let the perturbations of gradients act, between the backward pass and the optimizer."""
+        for active in self.at("gradients", epoch):
+            active.act(self.network, epoch)
+
+    def count_update(self) -> None:
+        """Count an update of the weights, and call what waits for it."""
+        self.updates += 1
+        if self.after_step is not None:
+            self.after_step(self.updates)
+
+
+def mean_of(batches: Sequence[Tensor]) -> float:
+    """Return the mean over the samples of all batches."""
+    return float(torch.cat(list(batches)).mean(dtype=torch.float64))
 
 
 def new_weights(network: nn.Module, before: Sequence[nn.Parameter]) -> bool:
@@ -153,14 +171,20 @@ def new_weights(network: nn.Module, before: Sequence[nn.Parameter]) -> bool:
     return any(p.requires_grad and id(p) not in known for p in network.parameters())
 
 
+def device_of(network: nn.Module) -> torch.device:
+    """Return where a network's weights are."""
+    return next(network.parameters()).device
+
+
 def evaluate(network: nn.Module, part: Part, *, before_batch: Callable[[], None] = lambda: None) -> Tensor:
-    """Return the logits (sample, class) of a part in evaluation mode."""
+    """Return the logits (sample, class) of a part in evaluation mode, on the CPU."""
     network.eval()
+    device = device_of(network)
     logits = []
     with torch.inference_mode():
         for x in part.inputs.split(EVALUATION_BATCH):
             before_batch()
-            logits.append(network(x))
+            logits.append(network(x.to(device)).cpu())
     return torch.cat(logits)
 
 

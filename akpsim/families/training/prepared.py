@@ -1,6 +1,8 @@
 """Images, split and ready for the network: done once a study, shared by all members."""
 
 import copy
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 from pathlib import Path
@@ -12,8 +14,8 @@ from torch import Tensor, nn
 from akpsim.families.capturing import capture, layers_matching
 from akpsim.families.datasets import DATASETS, Images, split_images
 from akpsim.families.datasets.splits import PARTS
+from akpsim.families.devices import reproducible
 from akpsim.families.networks.trunks import Trunk, build_trunk, natural_size
-from akpsim.families.threads import one_thread_each
 from akpsim.families.training.features import cached_features
 from akpsim.families.training.streams import stream
 from akpsim.study import Study
@@ -60,8 +62,8 @@ class Prepared:
     origin: dict[str, str | int] = field(default_factory=dict)
 
 
-def prepare(study: Study, *, cache: Path | None = None, show: bool = False) -> Prepared:
-    """Load and split the images and, if the trunk is frozen, pass them through it once."""
+def prepare(study: Study, *, cache: Path | None = None, device: str = "cpu", show: bool = False) -> Prepared:
+    """Load and split the images and, if the trunk is frozen, pass them through it once, on a device."""
     size = study.data.image_size or natural_size(study.network)
     images = DATASETS[study.data.name].load(study.data.model_copy(update={"image_size": size}))
     parts = split_images(images, study.data.split, seed=study.data.seed)
@@ -70,14 +72,20 @@ def prepare(study: Study, *, cache: Path | None = None, show: bool = False) -> P
     trunk = build_trunk(study.network, images=training_images, generator=generator, progress=show)
     trained = not study.network.frozen and bool(list(trunk.module.parameters()))
     layers_matching(layer_names(study, trunk), study.capture.layers)  # before the trunk works for what does not exist
-    inputs = trunk.prepare(images.images) if trained else cached_features(trunk, images, cache=cache, progress=show)
+    activations = {}
+    if trained:
+        inputs = trunk.prepare(images.images)
+    else:
+        with at_work(trunk.module, device):
+            inputs = cached_features(trunk, images, cache=cache, progress=show)
+            activations = trunk_layers(study, trunk, chosen(images, parts["probe"]))
     labels = torch.from_numpy(images.labels)
     return Prepared(
         parts={part: Part(inputs[parts[part]], labels[parts[part]], images.ids[parts[part]]) for part in PARTS},
         classes=images.classes,
         trunk=trunk,
         trained=trained,
-        trunk_activations={} if trained else trunk_layers(study, trunk, chosen(images, parts["probe"])),
+        trunk_activations=activations,
         origin={"data": images.source, "synthetic": int(images.synthetic)},
     )
 
@@ -105,9 +113,19 @@ def trunk_layers(study: Study, trunk: Trunk, probe: Images) -> dict[str, np.ndar
     if not patterns or not list(trunk.module.parameters()):
         return {}
     batches = (trunk.prepare(probe.images[start : start + BATCH]) for start in range(0, len(probe.images), BATCH))
-    with one_thread_each():
+    with reproducible():
         captured = capture(trunk.module, batches, patterns, pool=study.capture.pool)
     return {name: values.values for name, values in captured.items()}
+
+
+@contextmanager
+def at_work(module: nn.Module, device: str) -> Iterator[None]:
+    """Have a module on a device, and back on the CPU afterwards."""
+    module.to(device)
+    try:
+        yield
+    finally:
+        module.to("cpu")
 
 
 def assembled(prepared: Prepared, head: nn.Module) -> nn.Module:

@@ -57,10 +57,10 @@ def share(prepared: Prepared, out: Path) -> Path | None:
 
 
 @functools.lru_cache(maxsize=1)
-def receive(study: str, path: str | None) -> Prepared:
+def receive(study: str, path: str | None, device: str = "cpu") -> Prepared:
     """Return what members of a study (as JSON) share; once a process."""
     if path is None:
-        return prepare(Study.model_validate_json(study))
+        return prepare(Study.model_validate_json(study), device=device)
     if not Path(path).exists():
         raise StoreError(f"this worker cannot see {path}: is the run folder shared by all machines?")
     tensors, text = load_tensors(Path(path))

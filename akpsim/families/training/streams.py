@@ -43,15 +43,25 @@ class GlobalStream:
     Parameters
     ----------
     generator : torch.Generator
-        Where it starts.
+        Where it starts, on the CPU.
+    device : torch.device
+        Where it draws: each device has a global generator of its own.
     """
 
-    def __init__(self, generator: torch.Generator) -> None:
-        self.state = generator.get_state()
+    def __init__(self, generator: torch.Generator, device: torch.device) -> None:
+        self.device = device
+        own = torch.Generator(device).manual_seed(generator.initial_seed())
+        self.state = own.get_state()
 
     @contextlib.contextmanager
     def active(self) -> Iterator[None]:
         """Put this stream in the global generator's place, and the global one back afterwards."""
+        if self.device.type == "cuda":
+            with torch.random.fork_rng(devices=[self.device]):
+                torch.cuda.set_rng_state(self.state, self.device)
+                yield
+                self.state = torch.cuda.get_rng_state(self.device)
+            return
         with torch.random.fork_rng(devices=[]):
             torch.set_rng_state(self.state)
             yield

@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from akpsim.families.networks.head import Dense
+from akpsim.families.training.loop import device_of
 
 SAMPLES = 64
 """Probe images that the summaries are means over: the first of each class, as evenly as possible."""
@@ -44,9 +45,10 @@ class Summaries:
             rank[labels == label] = torch.arange(int((labels == label).sum()))
         chosen = torch.argsort(rank, stable=True)[:SAMPLES]
         self.network, self.hidden, self.every = network, hidden, every
-        self.inputs, self.labels = inputs[chosen], labels[chosen]
+        device = device_of(network)
+        self.inputs, self.labels = inputs[chosen].to(device), labels[chosen]
         member = nn.functional.one_hot(self.labels, classes).float()
-        self.class_weights = (member / member.sum(0).clamp_min(1)).T
+        self.class_weights = (member / member.sum(0).clamp_min(1)).T.to(device)
         self.times: list[int] = []
         self.points: dict[str, list[dict[str, Tensor]]] = {name: [] for name in hidden}
 
@@ -87,7 +89,7 @@ class Summaries:
     def state(self) -> tuple[dict[str, Tensor], list[int]]:
         """Return the points taken so far as tensors named ``LAYER/KEY``, and their times."""
         stacked = {
-            f"{layer}/{key}": torch.stack([point[key] for point in points])
+            f"{layer}/{key}": torch.stack([point[key].cpu() for point in points])
             for layer, points in self.points.items()
             for key in (points[0] if points else ())
         }
@@ -102,7 +104,8 @@ class Summaries:
 
     def table(self, layer: str, *, updates_per_epoch: int) -> dict[str, object]:
         """Return the columns of ``/populations/LAYER``, along ``time``."""
-        stacked = {key: np.stack([point[key].numpy() for point in self.points[layer]]) for key in self.points[layer][0]}
+        points = self.points[layer]
+        stacked = {key: np.stack([point[key].cpu().numpy() for point in points]) for key in points[0]}
         time = np.array(self.times)
         return {
             "time": time,

@@ -24,7 +24,7 @@ def save_tensors(path: Path, tensors: Mapping[str, Tensor], header: Mapping[str,
     """Write tensors as safetensors, whole or not at all; none shares memory with another afterwards."""
     with atomic(path) as temporary:
         copies = {
-            name: tensor.detach().clone(memory_format=torch.contiguous_format) for name, tensor in tensors.items()
+            name: tensor.detach().cpu().clone(memory_format=torch.contiguous_format) for name, tensor in tensors.items()
         }
         whole = {**header, HASH: hash_of(copies, header)}
         save_file(copies, temporary, metadata={KEY: json.dumps(whole, sort_keys=True)})
