@@ -26,10 +26,13 @@ from akpsim.families.training.features import cached_features, compute_features
 from akpsim.families.training.loop import Training
 from akpsim.families.training.optimizers import build_optimizer
 from akpsim.families.training.prepared import Part
+from akpsim.families.training.stack import run_stacked
 from akpsim.study import Network
 
 FEATURES, DENSE, CLASSES, IMAGES, BATCH = 2048, (256, 64), 2, 215, 32
 LIMIT_LOOP, LIMIT_CAPTURE, LIMIT_DISK, LIMIT_MEMORY = 1.15, 1.10, 0.60, 50
+LIMIT_STACK = {"cpu": 2.2, "cuda": 1.0}
+"""Over heads alone; on a CPU, where nobody needs a stack, torch.func.vmap takes twice the time."""
 LIMIT_TRUNK, LIMIT_HEADS, LIMIT_EXTRA = 35 * 8.9 / 300, 60, 0.25
 """Of the paper's grid: the trunk over the bare forward of the images (35 s for 300 where that makes 8.9 a second),
 CPU-seconds of the heads, and capture and store on top of both."""
@@ -98,13 +101,14 @@ def test_cached_features_against_recomputed_ones(inception, tmp_path):
     assert read < computed
 
 
-def member(optimizer):
-    """Return an epoch of our loop and of a plain one, on the same data with the same arithmetic."""
-    generator = torch.Generator().manual_seed(0)
+def training(optimizer, device="cpu", *, seed=0):
+    """Return a head in training on features of noise."""
+    generator = torch.Generator().manual_seed(seed)
     inputs = torch.randn(IMAGES, FEATURES, generator=generator).relu()
     labels = torch.arange(IMAGES) % CLASSES
     head = Head(FEATURES, CLASSES, dense=DENSE, activation="relu", initializer="glorot_uniform", generator=generator)
-    training = Training(
+    head.to(device)
+    return Training(
         head,
         Part(inputs, labels, np.arange(IMAGES).astype(str)),
         loss="cross_entropy",
@@ -113,6 +117,12 @@ def member(optimizer):
         perturbations=(),
         batches=torch.Generator().manual_seed(1),
     )
+
+
+def member(optimizer):
+    """Return an epoch of our loop and of a plain one, on the same data with the same arithmetic."""
+    ours = training(optimizer)
+    inputs, labels = ours.data.inputs, ours.data.labels
     widths = (FEATURES, *DENSE)
     layers = [layer for a, b in pairwise(widths) for layer in (nn.Linear(a, b), nn.ReLU())]
     plain = nn.Sequential(*layers, nn.Linear(DENSE[-1], CLASSES))
@@ -137,7 +147,7 @@ def member(optimizer):
             hits += (logits.argmax(1) == b).sum().item()
         return total / IMAGES, hits / IMAGES
 
-    return lambda: training.run_epoch(1), plain_epoch
+    return lambda: ours.run_epoch(1), plain_epoch
 
 
 @pytest.mark.parametrize("optimizer", ["sgd", "rmsprop"])
@@ -146,6 +156,60 @@ def test_head_training_against_a_plain_loop(optimizer):
     ratio = ours / plain
     print(f"\n{optimizer}: {ours * 1e3:.2f} CPU-ms an epoch, plain torch {plain * 1e3:.2f}, ratio {ratio:.2f}")
     assert ratio <= LIMIT_LOOP
+
+
+def vmapped_epoch(members):
+    """Return an epoch of all members by torch.func.vmap: the same arithmetic to rounding, without perturbations."""
+    networks = [training.network for training in members]
+    parameters, _ = torch.func.stack_module_state(networks)
+    velocity = {name: torch.zeros_like(weight) for name, weight in parameters.items()}
+    inputs, labels = members[0].data.inputs, members[0].data.labels
+
+    def loss(weights, x, y):
+        return nn.functional.cross_entropy(torch.func.functional_call(networks[0], weights, (x,)), y)
+
+    gradients = torch.func.vmap(torch.func.grad(loss))
+
+    def epoch():
+        orders = torch.stack([torch.randperm(IMAGES) for _ in members])
+        for start in range(0, IMAGES, BATCH):
+            chosen = orders[:, start : start + BATCH].to(inputs.device)
+            found = gradients(parameters, inputs[chosen], labels[chosen])
+            with torch.no_grad():
+                for name, gradient in found.items():
+                    velocity[name].mul_(0.9).addcmul_(gradient, gradient, value=0.1)
+                    parameters[name].addcdiv_(gradient, (velocity[name] + 1e-7).sqrt(), value=-1e-3)
+
+    return epoch
+
+
+@pytest.mark.parametrize("device", ["cpu", "cuda"])
+def test_a_stack_of_heads_against_heads_alone(device):
+    if device == "cuda" and not torch.cuda.is_available():
+        pytest.skip("there is no GPU")
+    count = 20
+
+    def settled(body):
+        def until_done():
+            body()
+            if device == "cuda":
+                torch.cuda.synchronize()
+
+        return until_done
+
+    groups = [[training("rmsprop", device, seed=seed) for seed in range(count)] for _ in range(3)]
+    alone, together, by_vmap = fastest(
+        settled(lambda: [one.run_epoch(1) for one in groups[0]]),
+        settled(lambda: run_stacked(groups[1], [1] * count)),
+        settled(vmapped_epoch(groups[2])),
+        repetitions=5,
+        clock=time.process_time if device == "cpu" else time.perf_counter,
+    )
+    print(
+        f"\n{device}: {count} heads alone {1e3 * alone:.0f} ms an epoch; as one {together / alone:.2f} of that, "
+        f"by torch.func.vmap {by_vmap / alone:.2f}"
+    )
+    assert together / alone <= LIMIT_STACK[device]
 
 
 def test_capture_against_the_bare_forward(inception):
@@ -256,7 +320,7 @@ def test_store_against_the_raw_disk(compression, tmp_path):
 @pytest.mark.skipif("AKPSIM_BENCH_IMAGES" not in os.environ, reason="AKPSIM_BENCH_IMAGES names no folder")
 def test_the_papers_grid_by_stage(tmp_path, monkeypatch):
     from akpsim import load_study
-    from akpsim.families.training import family, features, loop, member, prepared, summaries
+    from akpsim.families.training import family, features, loop, member, prepared, summaries, work
 
     spent: Counter[str] = Counter()
     stack: list[float] = []
@@ -284,14 +348,14 @@ def test_the_papers_grid_by_stage(tmp_path, monkeypatch):
     prepare, made = family.prepare, []
     monkeypatch.setattr(family, "prepare", lambda *args, **kwargs: made.append(prepare(*args, **kwargs)) or made[-1])
     timed(family, "rehearse", "rehearsal")
-    timed(member.Work, "__init__", "heads: built")
+    timed(work.Work, "__init__", "heads: built")
     timed(loop.Training, "run_epoch", "heads: trained")
-    timed(member, "loss_and_accuracy", "heads: validated")
-    timed(member.Work, "events", "audit of swaps")
+    timed(work, "loss_and_accuracy", "heads: validated")
+    timed(work.Work, "events", "audit of swaps")
     timed(summaries.Summaries, "point", "capture: populations")
-    timed(member.Work, "after_epoch", "capture: representations")
-    timed(member.Work, "finish", "store")
-    timed(member.Work, "write_captured", "store")
+    timed(work.Work, "after_epoch", "capture: representations")
+    timed(work.Work, "finish", "store")
+    timed(work.Work, "write_captured", "store")
     timed(member.MemberWriter, "close", "store")
     timed(family, "train_family", "rest")
     folder = os.environ["AKPSIM_BENCH_IMAGES"]
