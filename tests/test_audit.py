@@ -82,3 +82,13 @@ def test_gradients_that_cannot_be_compared_have_no_cosine():
     assert cosine_or_nan(some, 2 * some) == pytest.approx(1)
     assert np.isnan(cosine_or_nan(some, some[:2]))
     assert np.isnan(cosine_or_nan(some, 0 * some))
+
+
+def test_an_event_before_training_names_the_layers_it_drew_anew(cache_folder):
+    perturbation = {"name": "initializer", "kernel": "zeros", "layers": ["dense_2"]}
+    study = load_study(
+        {"network": {"dense": [16, 8]}, "families": [{"name": "f", "perturbations": [perturbation]}, {"name": "g"}]}
+    )
+    work = Work(study, next(study.design()), prepare(study))
+    work.events(0)
+    assert [row["layers"] for row in work.audit.rows] == ["dense_2"]

@@ -84,5 +84,5 @@ def test_a_name_that_becomes_a_file_holds_no_path(name):
 def test_a_message_obeys_no_code_for_terminals_and_stays_one_line():
     with pytest.raises(AkpsimError) as caught:
         load_study({"a\x1b[2J\n\u202e": 1})
-    assert str(caught.value).startswith(r"study: unknown key `a\x1b[2J\n\u202e`")
+    assert str(caught.value).startswith(r"study: unknown key 'a\x1b[2J\n\u202e'")
     assert str(caught.value).isprintable()

@@ -40,9 +40,9 @@ def test_a_frozen_study_cannot_be_changed():
 @pytest.mark.parametrize(
     ("content", "message"),
     [
-        ({"trainng": {}}, "unknown key `trainng` 'trainng': did you mean 'training'?"),
+        ({"trainng": {}}, "unknown key 'trainng': did you mean 'training'?"),
         ({"training": {"epoch": 3}}, "did you mean 'epochs'?"),
-        ({"families": [{"name": "a", "sress": "mild"}]}, "`families.a.sress` 'sress': did you mean 'stress'?"),
+        ({"families": [{"name": "a", "sress": "mild"}]}, "unknown key in `families.a` 'sress': did you mean 'stress'?"),
         ({"families": [{"name": "a", "stress": "x"}]}, "'none', 'mild' or 'severe', got 'x'"),
         ({"families": [{"name": "a"}, {"name": "a"}]}, "two families are named 'a'"),
         ({"families": [{"name": "../a"}]}, "`families.0.name`"),

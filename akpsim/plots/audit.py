@@ -45,7 +45,7 @@ def plot_audit(audit: xr.Dataset, *, by: str = "family", axes: Any = None) -> np
         row[1].set_yscale("log")
         legend_beside(row[-1], title=by)
     for ax in axes[-1]:
-        ax.set_xlabel("epoch")
+        ax.set_xlabel("epoch (groups side by side)" if len(groups) > 1 else "epoch")
     return np.asarray(axes[0] if len(axes) == 1 else axes)
 
 

@@ -90,7 +90,9 @@ def _first_fault(error: ValidationError, content: dict[str, Any]) -> str:
         for part in fault["loc"][:-1]:
             if isinstance(part, str):
                 table = _section(table, part)
-        return str(unknown_name(f"key `{where}`", str(fault["loc"][-1]), table.model_fields))
+        section = where.rpartition(".")[0]
+        kind = f"key in `{section}`" if section else "key"
+        return str(unknown_name(kind, str(fault["loc"][-1]), table.model_fields))
     came = f", got {fault['input']!r}" if fault["type"] not in ("missing", "value_error") else ""
     message = fault["msg"].removeprefix("Value error, ")
     return f"`{where}`: {message}{came}" if where else message

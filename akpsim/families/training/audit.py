@@ -134,6 +134,9 @@ def cka_or_nan(x: np.ndarray, y: np.ndarray) -> float:
 def in_use(training: Training, active: Active) -> tuple[str, str]:
     """Return the layers at which a perturbation acts and what is in use there: activations, a loss, a learning rate."""
     site = active.perturbation.site
+    if site == "initializer" and "layers" in active.perturbation.options:
+        patterns = active.options.get("layers", active.perturbation.options["layers"])
+        return ", ".join(layers_named(training.network, patterns)), ""
     if site == "activation":
         layers = layers_named(training.network, active.options.get("layers", "dense_*"))
         return ", ".join(layers), ", ".join(dict.fromkeys(layer.name for layer in layers.values()))
