@@ -7,7 +7,7 @@ import torch
 from akpsim import load_study, open_run
 from akpsim.errors import AkpsimError, InvalidStudy, StoreError
 from akpsim.families import PERTURBATIONS, train_family
-from akpsim.families.devices import device_for, reproducible
+from akpsim.families.devices import device_for, full_precision, reproducible, settings
 from akpsim.families.networks.head import Head
 from akpsim.families.perturbations.perturbation import STEP_SITES, Active
 from akpsim.families.training import loop, stack
@@ -60,23 +60,33 @@ def test_a_run_holds_to_one_device(tiny_study, tmp_path, monkeypatch):
     assert run.manifest["members"]
     monkeypatch.undo()
     next((tmp_path / "run" / "members").iterdir()).unlink()
-    with pytest.raises(StoreError, match=r"was trained on cuda, and one run .* cpu: go on with --device cuda"):
+    with pytest.raises(StoreError, match=r"was trained on cuda, and one run .* with cpu: go on with --device cuda, or"):
         train_family(tiny_study, tmp_path / "run")
 
 
+def precision():
+    return [(name, getattr(owner, name)) for owner, name, _ in settings()]
+
+
 def test_float32_is_float32_and_everything_is_as_before_afterwards():
+    before = precision()
+    first, second = full_precision(), full_precision()
+    first.__enter__()
+    second.__enter__()
+    assert precision() == [(name, value) for _, name, value in settings()]
+    first.__exit__(None, None, None)  # as of two threads, the first may leave first
+    assert precision() == [(name, value) for _, name, value in settings()]
+    second.__exit__(None, None, None)
+    assert precision() == before
+
+
+def test_training_on_a_cpu_leaves_the_settings_of_a_gpu_alone(monkeypatch):
+    monkeypatch.setattr("akpsim.families.devices.settings", None)
+    monkeypatch.setattr(torch.cuda, "is_available", lambda: False)
     threads = torch.get_num_threads()
-    torch.set_float32_matmul_precision("high")
-    try:
-        with reproducible():
-            assert torch.get_num_threads() == 1
-            assert torch.get_float32_matmul_precision() == "highest"
-            assert not torch.backends.cudnn.allow_tf32
-            assert torch.backends.cudnn.deterministic
-        assert torch.get_float32_matmul_precision() == "high"
-        assert torch.get_num_threads() == threads
-    finally:
-        torch.set_float32_matmul_precision("highest")
+    with reproducible():
+        assert torch.get_num_threads() == 1
+    assert torch.get_num_threads() == threads
 
 
 def training_on(device, *, optimizer="rmsprop", perturbation=None, seed=0):

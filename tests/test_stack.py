@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import netCDF4
 import numpy as np
 import pytest
 import torch
@@ -16,8 +17,10 @@ from akpsim.families.perturbations.perturbation import Perturbation
 from akpsim.families.training import stack
 from akpsim.families.training.family import MemberFailed
 from akpsim.families.training.loop import Training
+from akpsim.families.training.losses import LOSSES, Loss
 from akpsim.families.training.optimizers import FLAVOURS, OPTIMIZERS, build_optimizer
 from akpsim.families.training.prepared import Part
+from akpsim.families.training.streams import stream
 
 
 @pytest.fixture(autouse=True)
@@ -199,51 +202,84 @@ def test_a_run_that_was_stopped_in_a_stack_goes_on_alone_with_the_same_bits(tmp_
     assert files(alone.path) == files(again.path)
 
 
-def test_a_member_that_fails_in_a_stack_is_named_and_the_others_are_trained_alone(tmp_path, monkeypatch):
-    def fail(network, moment):
-        if moment.epoch == 2 and moment.event > 3:
+def test_members_of_a_stack_that_fails_are_trained_alone_so_that_the_one_at_fault_is_named(tmp_path, monkeypatch):
+    def fail(gradients_of, moment):
+        if moment.generator.initial_seed() == bad and moment.event > 3:
             raise ValueError("no more")
 
+    bad = stream(1, "perturbation", 0).initial_seed()
+    fail.__module__ = "akpsim.families"  # so that it is stacked
     monkeypatch.setitem(PERTURBATIONS, "fails", Perturbation("fails", "gradients", fail, ""))
-    study = study_of([{"name": "good"}, {"name": "bad", "perturbations": [{"name": "fails", "start": 2}]}])
-    with pytest.raises(MemberFailed, match=r"2 of 4 members failed: ValueError: no more \(bad-0, bad-1\)"):
+    study = study_of([{"name": "good"}, {"name": "f", "perturbations": [{"name": "fails", "start": 2}]}])
+    with pytest.raises(MemberFailed, match=r"1 of 4 members failed: ValueError: no more \(f-1\)"):
         train_family(study, tmp_path / "run", stack=4)
     with pytest.raises(MemberFailed):
         train_family(study, tmp_path / "alone")
-    assert sorted(files(tmp_path / "run")) == ["good-0.nc", "good-1.nc"]
+    assert sorted(files(tmp_path / "run")) == ["f-0.nc", "good-0.nc", "good-1.nc"]
     assert files(tmp_path / "alone") == files(tmp_path / "run")
 
 
-def test_a_layer_that_a_perturbation_replaced_is_trained_alone(tmp_path, monkeypatch):
-    class Doubled(nn.Linear):
-        def forward(self, x):
-            return 2 * super().forward(x)
+class Doubled(nn.Linear):
+    def forward(self, x):
+        return 2 * super().forward(x)
 
-    def replace(network, moment):
-        old = network.get_submodule("dense_1").linear
-        new = Doubled(old.in_features, old.out_features)
-        new.weight, new.bias = old.weight, old.bias
-        network.get_submodule("dense_1").linear = new
 
-    monkeypatch.setitem(PERTURBATIONS, "double", Perturbation("double", "weights", replace, ""))
-    study = study_of([{"name": "f"}, {"name": "d", "perturbations": [{"name": "double", "at": [2]}]}])
+def replaced(network):
+    old = network.get_submodule("dense_1").linear
+    new = Doubled(old.in_features, old.out_features)
+    new.weight, new.bias = old.weight, old.bias
+    network.get_submodule("dense_1").linear = new
+
+
+def hooked(network):
+    for parameter in network.parameters():
+        parameter.register_hook(lambda gradient: gradient.clamp(-1e-3, 1e-3))
+
+
+def with_global_dropout(network):
+    network.get_submodule("dense_1").dropout = nn.Dropout(0.5)
+
+
+def without_gradient(network):
+    network.get_submodule("dense_1").activation = lambda x: (x > 0).float()
+
+
+@pytest.mark.parametrize("change", [replaced, hooked, with_global_dropout, without_gradient])
+def test_whatever_a_perturbation_of_ones_own_does_it_does_alone(change, tmp_path, monkeypatch):
+    mine = Perturbation("mine", "weights", lambda network, moment: change(network), "")
+    monkeypatch.setitem(PERTURBATIONS, "mine", mine)
+    study = study_of([{"name": "f"}, {"name": "d", "perturbations": [{"name": "mine", "at": [2]}]}])
     assert_same_runs(study, tmp_path, stacked=4)
 
 
-@pytest.mark.parametrize("change", ["hook", "frozen", "double", "subclass"])
-def test_a_head_that_is_not_plain_is_not_stacked(change):
+def test_a_loss_of_ones_own_is_trained_alone(tmp_path, monkeypatch):
+    def relative(logits, labels):
+        losses = nn.functional.cross_entropy(logits, labels, reduction="none")
+        return losses / losses.mean().detach()
+
+    monkeypatch.setitem(LOSSES, "relative", Loss("relative", relative, "", of_labels=True))
+    assert_same_runs(study_of([{"name": "f", "loss": "relative"}]), tmp_path, stacked=2)
+
+
+def test_only_what_is_akpsims_own_is_stacked(monkeypatch):
     (training,) = trainings(16, (16,), count=1)
     assert stack.shape_of(training) is not None
-    layer = training.network.get_submodule("dense_1")
-    if change == "hook":
-        layer.register_forward_hook(lambda module, inputs, output: None)
-    elif change == "frozen":
-        layer.linear.weight.requires_grad_(False)
-    elif change == "double":
-        training.network.double()
-    else:
-        layer.__class__ = type("Mine", (type(layer),), {})
+    monkeypatch.setitem(LOSSES, "mine", Loss("mine", lambda logits, labels: logits[:, 0], ""))
     assert stack.shape_of(training) is None
+
+
+def test_where_a_stack_may_round_otherwise_the_files_say_so(tmp_path):
+    for dense, said in (([32, 16], None), ([33, 17], 2)):
+        run = train_family(study_of([{"name": "f"}], network__dense=dense), tmp_path / str(dense), stack=2)
+        with netCDF4.Dataset(run.file("f-0")) as file:
+            assert getattr(file, "stacked", None) == said
+
+
+def test_a_stack_holds_no_copy_of_the_images_for_each_member():
+    members = trainings(64, (16,), count=1)
+    batches = members[0].batches_of(1)
+    first = next(batches)[0]
+    assert first.untyped_storage().nbytes() == first.nbytes
 
 
 def test_what_cannot_be_stacked_is_refused_before_anything_is_trained(tmp_path):

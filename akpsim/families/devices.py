@@ -1,7 +1,9 @@
 """Where torch works, and how: one thread for each operation on a CPU, full precision on a GPU."""
 
+import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
+from typing import Any
 
 import torch
 
@@ -43,15 +45,50 @@ def device_for(name: str, *, backbone: str, before: str | None = None) -> str:
 def reproducible() -> Iterator[None]:
     """Let each operation use one thread, so that sums are taken in the same order, and as many as before afterwards.
 
-    On a GPU float32 is then float32: by default torch lets convolutions round their inputs to TensorFloat-32, of ten
-    bits, and choose among algorithms by chance.
+    On a GPU see `full_precision`.
     """
-    threads, precision = torch.get_num_threads(), torch.get_float32_matmul_precision()
+    threads = torch.get_num_threads()
     torch.set_num_threads(1)
-    torch.set_float32_matmul_precision("highest")
     try:
-        with torch.backends.cudnn.flags(enabled=True, benchmark=False, deterministic=True, allow_tf32=False):
+        with full_precision() if torch.cuda.is_available() else nullcontext():
             yield
     finally:
-        torch.set_float32_matmul_precision(precision)
         torch.set_num_threads(threads)
+
+
+@contextmanager
+def full_precision() -> Iterator[None]:
+    """Let float32 be float32 on a GPU, and algorithms be chosen the same way each time.
+
+    By default torch lets convolutions round their inputs to TensorFloat-32, of ten bits, and try what is fastest.  The
+    settings are the process's: of several threads within, the last that leaves puts back what the first found.
+    """
+    with _LOCK:
+        _FOUND.append(_FOUND[0] if _FOUND else [(owner, name, getattr(owner, name)) for owner, name, _ in settings()])
+        for owner, name, value in settings():
+            setattr(owner, name, value)
+    try:
+        yield
+    finally:
+        with _LOCK:
+            found = _FOUND.pop()
+            for owner, name, value in () if _FOUND else found:
+                setattr(owner, name, value)
+
+
+_LOCK = threading.Lock()
+_FOUND: list[list[tuple[Any, str, Any]]] = []
+
+
+def settings() -> list[tuple[Any, str, Any]]:
+    """Return what says the precision and the choice of algorithms, and how it has to be: owner, name, value."""
+    cudnn, products = torch.backends.cudnn, torch.backends.cuda.matmul
+    choice = [(cudnn, "deterministic", True), (cudnn, "benchmark", False)]
+    if hasattr(cudnn, "conv"):  # since torch 2.9, which refuses the older names once these are used
+        return [*choice, *((owner, "fp32_precision", "ieee") for owner in (cudnn.conv, cudnn.rnn, products))]
+    return [*choice, (cudnn, "allow_tf32", False), (products, "allow_tf32", False)]
+
+
+def gpu_of(device: torch.device) -> str:
+    """Return the name of a GPU, whose kind the last digits depend on; "" for the CPU."""
+    return torch.cuda.get_device_name(device) if device.type == "cuda" else ""

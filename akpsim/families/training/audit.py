@@ -19,6 +19,7 @@ from akpsim.families.perturbations.perturbation import GRADIENT_SITES, Active
 from akpsim.families.training.loop import Training
 from akpsim.families.training.streams import perturbations_of
 from akpsim.metrics import METRICS
+from akpsim.parallel import one_blas_thread
 from akpsim.store import Run, open_member
 
 BATCH = 256
@@ -126,7 +127,8 @@ def dot(x: Tensor, y: Tensor) -> float:
 def cka_or_nan(x: np.ndarray, y: np.ndarray) -> float:
     """Return the CKA of two representations, NaN where it has no value (a dead layer)."""
     try:
-        return METRICS["cka"](x, y)
+        with one_blas_thread():  # as in the process of a worker
+            return METRICS["cka"](x, y)
     except UndefinedMetric:
         return float("nan")
 

@@ -133,7 +133,7 @@ def state_of(work: "Work") -> tuple[Tensors, Values]:
     training = work.training
     slots, optimizer = optimizer_state(training.optimizer)
     generators = {str(index): active.generator.get_state() for index, active in enumerate(training.perturbations)}
-    generators |= {"batches": training.batches.get_state(), "global": work.global_stream.state}
+    generators |= {"batches": training.batches.get_state()} | above("global", work.global_stream.states)
     tensors = above("network", work.network.state_dict()) | above("optimizer", slots) | above("generator", generators)
     values: Values = {
         "optimizer": optimizer,
@@ -160,7 +160,7 @@ def restore(work: "Work", epoch: int, tensors: Tensors, values: Values) -> None:
     load_optimizer_state(training.optimizer, below("optimizer", tensors), values["optimizer"])
     generators = below("generator", tensors)
     training.batches.set_state(generators["batches"])
-    work.global_stream.state = generators["global"]
+    work.global_stream.states = below("global", generators)
     for index, active in enumerate(training.perturbations):
         active.generator.set_state(generators[str(index)])
         active.event = values["events"][index]

@@ -111,7 +111,7 @@ def train_family(
         clean(out, complete)
         if len(missing) < len(members):
             note(f"{out}: {len(complete)} of {len(members)} members are complete, training the rest")
-        note(room_for(out, [sizes[member.family.name] for member in missing], at_once=workers or 1))
+        note(room_for(out, [sizes[member.family.name] for member in missing], at_once=workers or stack))
         write_text(out / "study.toml", study.to_toml())
         write_manifest(study, out, failures={})
         failures: dict[str, str] = {}

@@ -27,7 +27,8 @@ from akpsim.progress import Progress
 
 BATCH = {"cpu": 4, "cuda": 64}
 """Images at once: what a convolution reads and writes then stays in a CPU's caches, and a GPU has enough to do."""
-MOST_THREADS = 8
+MOST_THREADS = {"cpu": 8, "cuda": 2}
+"""On a GPU a second one prepares images; each has a batch's activations in the GPU's memory."""
 
 
 def cache_folder() -> Path:
@@ -59,7 +60,8 @@ def cached_features(
     progress : bool
         Show how far it is.
     threads : int, optional
-        Batches computed at the same time; by default one a usable core, at most 8.  The bits do not depend on it.
+        Batches computed at the same time; by default one a usable core, at most 8, or 2 for a GPU.  The bits do not
+        depend on it.
 
     Returns
     -------
@@ -86,7 +88,7 @@ def cached_features(
     if found is not None:
         return found
     _check_writable(path.parent)
-    threads = threads or min(usable_cores(), MOST_THREADS)  # also for a GPU, to have images ready for it
+    threads = threads or min(usable_cores(), MOST_THREADS[_device(trunk).type])
     computed = compute_features(trunk, array, threads=threads, progress=progress)
     save_tensors(path, {"features": computed}, {"key": key})
     return computed

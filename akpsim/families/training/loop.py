@@ -141,9 +141,9 @@ class Training:
     def batches_of(self, epoch: int) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
         """Yield the batches of an epoch, in a new order: inputs as perturbed, labels as trained, true labels."""
         order = torch.randperm(len(self.data.labels), generator=self.batches)
-        inputs, labels, truth = self.data.inputs[order], self.labels[order], self.data.labels[order]
         on_inputs = self.at("inputs", epoch)
-        for x, y, true in zip(*(t.split(self.batch_size) for t in (inputs, labels, truth)), strict=True):
+        for batch in order.split(self.batch_size):
+            x, y, true = self.data.inputs[batch], self.labels[batch], self.data.labels[batch]
             for active in on_inputs:
                 x = active.act(x, epoch)
             yield x.to(self.device), y.to(self.device), true.to(self.device)

@@ -8,6 +8,7 @@ import torch
 from akpsim.families.devices import reproducible
 from akpsim.families.training.checkpoints import Checkpoints
 from akpsim.families.training.prepared import Prepared
+from akpsim.families.training.stack import EXACT
 from akpsim.families.training.work import Work
 from akpsim.files import atomic
 from akpsim.store import MemberWriter
@@ -53,7 +54,7 @@ def epochs_of(
     study, member, prepared, out, device
         As `train_member` takes them.
     stacked : int
-        How many members are trained at once, for the record.
+        How many members are trained at once, which is recorded where the bits may depend on it.
 
     Yields
     ------
@@ -65,7 +66,7 @@ def epochs_of(
         attributes = work.attributes()
         folder = out / "weights" / member.name
         checkpoints = Checkpoints(folder, identity=attributes, every=study.training.checkpoint_every)
-        machine = machine_of(work.device, stacked=stacked)
+        machine = machine_of(work, stacked=stacked)
         writer = MemberWriter(temporary, attributes | machine, compression=study.capture.compression)
         try:
             for epoch in work.epochs_to_run(writer, checkpoints):
@@ -76,9 +77,8 @@ def epochs_of(
     checkpoints.remove()
 
 
-def machine_of(device: torch.device, *, stacked: int) -> dict[str, int | str]:
-    """Return what the bits of a member depend on besides the study and the versions."""
+def machine_of(work: Work, *, stacked: int) -> dict[str, int | str]:
+    """Return what the bits of a member depend on besides the study, the device and the versions."""
     machine: dict[str, int | str] = {"threads": 1, "cpu": torch.backends.cpu.get_cpu_capability()}
-    if device.type == "cuda":  # on a CPU a stack changes no bit
-        machine |= {"gpu": torch.cuda.get_device_name(device), "stacked": stacked}
-    return machine
+    exact = work.device.type == "cpu" and all(p.shape[1] % EXACT == 0 for p in work.head.parameters() if p.ndim > 1)
+    return machine if exact else machine | {"stacked": stacked}

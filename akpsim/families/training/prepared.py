@@ -126,6 +126,8 @@ def at_work(module: nn.Module, device: str) -> Iterator[None]:
         yield
     finally:
         module.to("cpu")
+        if device != "cpu":
+            torch.cuda.empty_cache()  # for the workers, which are processes of their own
 
 
 def assembled(prepared: Prepared, head: nn.Module) -> nn.Module:

@@ -19,29 +19,34 @@ from torch import Tensor, nn
 
 from akpsim.families.networks.head import Dense, Head
 from akpsim.families.training.loop import Training, mean_of
+from akpsim.families.training.losses import LOSSES
+from akpsim.families.training.optimizers import OPTIMIZERS
+
+EXACT = 16
+"""Where features and hidden widths are multiples of this, a stack has the bits of members alone, on a CPU."""
 
 SMALL = 400
 """Batched products of fewer numbers are summed by torch in another order than single ones on a CPU."""
 
 
 def shape_of(training: Training) -> Hashable | None:
-    """Return what members must have in common to be trained as one; None for a network that is more than a head.
+    """Return what members must have in common to be trained as one; None for one that has to be trained alone.
 
-    That is one with a trunk that trains, and a head in which something was replaced, hooked or frozen.
+    That is a network with a trunk, and one with anything of a user's own: it may replace layers, hook them, look at
+    the other samples of a batch or draw from torch's global generator, all of which is another thing in a stack.
     """
     head = training.network
-    if type(head) is not Head:
+    losses = [loss.score for loss in LOSSES.values()]
+    optimizers = [rule for entry in OPTIMIZERS.values() for rule, _ in entry.flavours.values()]
+    acting = [active.perturbation.act for active in training.perturbations]
+    if type(head) is not Head or not all(own(function) for function in (*losses, *optimizers, *acting)):
         return None
-    *hidden, last = head.children()
-    maps = [layer.linear for layer in hidden if type(layer) is Dense] + [last]
-    plain = len(maps) == len(hidden) + 1 and all(type(layer) is nn.Linear for layer in maps)
-    if not plain or any(layer._forward_hooks or layer._forward_pre_hooks for layer in head.modules()):
-        return None
-    parameters = list(head.parameters())
-    trained = all(p.requires_grad and p.dtype is torch.float32 for p in parameters)
-    if len(parameters) != 2 * len(maps) or not trained or len(training.optimizer.param_groups) > 1:
-        return None
-    return (*(tuple(p.shape) for p in parameters), len(training.data.labels), training.batch_size)
+    return (*(tuple(p.shape) for p in head.parameters()), len(training.data.labels), training.batch_size)
+
+
+def own(function: Any) -> bool:
+    """Say whether a function or class is akpsim's or torch's."""
+    return function.__module__.partition(".")[0] in ("akpsim", "torch")
 
 
 def run_stacked(trainings: Sequence[Training], epochs: Sequence[int]) -> list[tuple[float, float]]:
@@ -176,8 +181,8 @@ def joined(optimizers: Sequence[torch.optim.Optimizer]) -> torch.optim.Optimizer
 
 def be_views(tensors: Sequence[Tensor], attribute: str, stacked: Tensor) -> None:
     """Let the data or the gradient of each tensor be its part of a stack."""
-    for tensor, part in zip(tensors, stacked.unbind(), strict=True):
-        setattr(tensor, attribute, part)
+    for index, tensor in enumerate(tensors):
+        setattr(tensor, attribute, stacked[index])
 
 
 def kind(function: Any) -> Hashable:

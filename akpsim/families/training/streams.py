@@ -50,19 +50,19 @@ class GlobalStream:
 
     def __init__(self, generator: torch.Generator, device: torch.device) -> None:
         self.device = device
-        own = torch.Generator(device).manual_seed(generator.initial_seed())
-        self.state = own.get_state()
+        self.states = {"cpu": generator.get_state()}
+        if device.type == "cuda":
+            self.states["cuda"] = torch.Generator(device).manual_seed(generator.initial_seed()).get_state()
 
     @contextlib.contextmanager
     def active(self) -> Iterator[None]:
         """Put this stream in the global generator's place, and the global one back afterwards."""
-        if self.device.type == "cuda":
-            with torch.random.fork_rng(devices=[self.device]):
-                torch.cuda.set_rng_state(self.state, self.device)
-                yield
-                self.state = torch.cuda.get_rng_state(self.device)
-            return
-        with torch.random.fork_rng(devices=[]):
-            torch.set_rng_state(self.state)
+        gpu = "cuda" in self.states
+        with torch.random.fork_rng(devices=[self.device] if gpu else []):
+            torch.set_rng_state(self.states["cpu"])
+            if gpu:
+                torch.cuda.set_rng_state(self.states["cuda"], self.device)
             yield
-            self.state = torch.get_rng_state()
+            self.states["cpu"] = torch.get_rng_state()
+            if gpu:
+                self.states["cuda"] = torch.cuda.get_rng_state(self.device)

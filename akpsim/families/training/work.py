@@ -11,6 +11,7 @@ from torch import nn
 
 import akpsim
 from akpsim.families.capturing import hooked, layers_matching
+from akpsim.families.devices import gpu_of
 from akpsim.families.networks.head import Head
 from akpsim.families.perturbations.perturbation import STEP_SITES
 from akpsim.families.training.audit import Audit
@@ -253,6 +254,7 @@ class Work:
             "seed": self.member.seed,
             "optimizer": self.family.optimizer or training.optimizer,
             "device": self.device.type,
+            **({"gpu": gpu} if (gpu := gpu_of(self.device)) else {}),
             "initializer": self.initializer,
             "study": self.study.hash,
             "classes": json.dumps(self.prepared.classes),
