@@ -76,7 +76,7 @@ def _text(found: Any) -> list[str]:
         lines.append(
             f"{group!s:16} n = {int(own['size'])}  epoch {float(last.epoch):g}: G {float(last.G):.2f} "
             f"({float(last.G_lower):.2f} to {float(last.G_upper):.2f}), by chance {float(last.G_null):.2f}; "
-            f"since epoch {float(own.epoch[0]):g} G {_change(last, 'G_change')}, "
+            f"since epoch {float(own.since):g} G {_change(last, 'G_change')}, "
             f"log variance {_change(last, 'log_variance_change')}: {last.phase.item()}; "
             f"trend of G {float(own.G_slope):+.3g} an epoch, p = {float(own.p_trend):.3g}"
         )

@@ -154,6 +154,42 @@ def test_groups_and_epochs_that_are_too_few_are_refused():
         akpsim.crisis(made.isel(epoch=0))
 
 
+def test_members_that_start_alike_are_followed_from_where_they_differ():
+    rng = np.random.default_rng(0)
+    values = rng.standard_normal((8, 6, 3)) * np.array([0, 0, 1, 2, 3, 4])[:, None] + 0.1
+    over = xr.DataArray(values, dims=("member", "epoch", "attribute"), coords={"epoch": np.arange(6)})
+    found = akpsim.crisis(over, permutations=19, bootstrap=99, seed=0).isel(group=0)
+    later = akpsim.crisis(over.isel(epoch=slice(2, None)), permutations=19, bootstrap=99, seed=0).isel(group=0)
+    assert float(found.since) == 2
+    assert found.variance.values[:2].tolist() == [0, 0]
+    assert np.isnan(found.G.values[:2]).all()
+    assert np.isnan(found.log_variance_change.values[:2]).all()
+    assert found.phase.values[:2].tolist() == ["undecided"] * 2
+    xr.testing.assert_identical(found.isel(epoch=slice(2, None)).drop_attrs(), later.drop_attrs())
+    # By hand: the log of the variance changes by that of the ratio, about twice the log of the scale.
+    variance = values[:, 2:].var(axis=0, ddof=1).sum(axis=1)
+    np.testing.assert_allclose(found.log_variance_change[2:], np.log(variance / variance[0]))
+
+
+def test_an_interval_has_no_end_where_resamples_hold_members_that_do_not_differ():
+    values = np.random.default_rng(0).standard_normal((5, 3, 2))
+    values[1:, 0] = values[0, 0]
+    values[4, 0] += 1  # one of five differs at the first epoch
+    over = xr.DataArray(values, dims=("member", "epoch", "attribute"), coords={"epoch": np.arange(3)})
+    found = akpsim.crisis(over, seed=0).isel(group=0)
+    assert found.log_variance_change_upper.values[1:].tolist() == [np.inf] * 2
+    assert np.isfinite(found.log_variance_change).all()
+    assert float(found.variance_lower[0]) == 0
+
+
+def test_members_that_hardly_ever_differ_are_refused():
+    values = np.ones((5, 3, 2))
+    values[:, 2] = np.random.default_rng(0).standard_normal((5, 2))
+    over = xr.DataArray(values, dims=("member", "epoch", "attribute"), coords={"epoch": np.arange(3)})
+    with pytest.raises(AkpsimError, match="the members of group all differ at 1 epochs; two at least are needed"):
+        akpsim.crisis(over, seed=0)
+
+
 def test_families_that_differ_in_their_means_are_not_pooled():
     made = trajectories("undecided")
     made = made + 9 * xr.where(made.family == "a", 1, -1)

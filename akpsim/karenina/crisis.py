@@ -28,6 +28,9 @@ from akpsim.karenina.correlation_graph import (
 from akpsim.permutations import Seed, p_value
 from akpsim.store import provenance
 
+BEYOND = 500
+"""No variance of members that differ has such a logarithm: it is that of the least number, put in for zero."""
+
 PHASES = ("undecided", "crisis", "recovery", "catastrophe")
 
 
@@ -63,14 +66,15 @@ def crisis(
     -------
     Dataset
         Along (group, epoch): ``G`` and ``variance`` with intervals, ``G_null`` (mean over permutations), ``z``;
-        ``G_change`` and ``log_variance_change`` since the first epoch, with intervals, and the ``phase`` they make.
-        Along group: ``size``, ``G_expected``, ``G_slope`` (per epoch) and ``p_trend``, its permutation p-value.
+        ``G_change`` and ``log_variance_change`` since the epoch ``since``, with intervals, and the ``phase`` they make.
+        Along group: ``since``, the first epoch at which its members differ, before which only their variance, 0, has a
+        value; ``size``, ``G_expected``, ``G_slope`` (per epoch) and ``p_trend``, its permutation p-value.
         attrs: ``smallest_p`` that can come out.
 
     Raises
     ------
     InvalidData
-        If a group has fewer than four members, or there are fewer than two epochs.
+        If a group has fewer than four members, or there are fewer than two epochs at which they differ.
     """
     in_range(threshold, "threshold", 0, 1)
     at_least(permutations, "permutations", 1)
@@ -88,7 +92,9 @@ def crisis(
         inside = values[labels == group]
         if len(inside) < FEWEST:
             raise InvalidData(f"group {group} has {len(inside)} members: {FEWEST} at least make a correlation graph")
-        rows.append(_follow(inside, epochs, threshold, permutations, bootstrap, confidence, rng))
+        first = _first_difference(inside, str(group))
+        row = _follow(inside[:, first:], epochs[first:], threshold, permutations, bootstrap, confidence, rng)
+        rows.append({name: _padded(name, value, first) for name, value in row.items()} | {"since": epochs[first]})
     over = {name for name, value in rows[0].items() if np.ndim(value) == 1}
     return xr.Dataset(
         {
@@ -120,6 +126,22 @@ def _checked(table: xr.DataArray) -> np.ndarray:
     return values
 
 
+def _first_difference(values: np.ndarray, group: str) -> int:
+    """Return the place of the first epoch at which members differ: with one seed they may start alike."""
+    differ = np.flatnonzero(np.ptp(values, axis=0).any(axis=1))
+    if len(differ) == 0 or differ[0] > values.shape[1] - 2:
+        raise InvalidData(f"the members of group {group} differ at {len(differ)} epochs; two at least are needed")
+    return int(differ[0])
+
+
+def _padded(name: str, value: Any, first: int) -> Any:
+    """Return a series with what it is before members differ in front; what is one number stays so."""
+    if np.ndim(value) == 0 or first == 0:
+        return value
+    before: Any = "undecided" if name == "phase" else 0.0 if name.startswith("variance") else np.nan
+    return np.concatenate([np.full(first, before), value])
+
+
 def _follow(
     values: np.ndarray,
     epochs: np.ndarray,
@@ -140,13 +162,13 @@ def _follow(
         values[order[:, :, None, :], np.arange(len(epochs))[None, None, :, None], np.arange(p)], threshold
     )
     change, changes = graph[0] - graph[0, 0], many_graphs - many_graphs[:, :1]
-    log = np.log(np.maximum(spread[0], np.finfo(float).tiny))
+    log = np.log(np.where(spread[0] > 0, spread[0], np.nan))
     logs = np.log(np.maximum(many_spreads, np.finfo(float).tiny))
     grows, grown = log - log[0], logs - logs[:, :1]
     graph_ends = bootstrap_interval(many_graphs, graph[0], confidence, least=0)
-    spread_ends = np.exp(bootstrap_interval(logs, log, confidence))
+    spread_ends = np.where(spread[0] > 0, np.exp(unbounded(bootstrap_interval(logs, log, confidence))), 0)
     change_ends = bootstrap_interval(changes, change, confidence)
-    grow_ends = bootstrap_interval(grown, grows, confidence)
+    grow_ends = unbounded(bootstrap_interval(grown, grows, confidence))
     slope, slopes = _slope(graph, epochs)[0], _slope(null, epochs)
     deviation = null.std(axis=0)
     return {
@@ -170,6 +192,11 @@ def _follow(
         "G_slope": slope,
         "p_trend": float(p_value(np.abs(slopes), abs(slope))),
     }
+
+
+def unbounded(ends: np.ndarray) -> np.ndarray:
+    """Return the ends of an interval of a log variance, infinite where resamples hold members that do not differ."""
+    return np.where(np.abs(ends) > BEYOND, np.copysign(np.inf, ends), ends)
 
 
 def _over_epochs(tables: np.ndarray, threshold: float) -> tuple[np.ndarray, np.ndarray]:

@@ -64,7 +64,7 @@ def _mark_phases(ax: Axes, crisis: xr.Dataset, colours_of: dict[str, str]) -> No
         ax.legend(
             marks.values(),
             marks.keys(),
-            title="phase since the first epoch",
+            title="phase since members differ",
             loc="upper left",
             bbox_to_anchor=(1, 1),
             frameon=False,
