@@ -47,6 +47,16 @@ def test_a_frozen_study_cannot_be_changed():
         ({"families": [{"name": "a"}, {"name": "a"}]}, "two families are named 'a'"),
         ({"families": [{"name": "../a"}]}, "`families.0.name`"),
         ({"data": {"split": {"train": 0.2}}}, "sum to 1, got a sum of 0.7"),
+        ({"members": "3"}, "`members`: must be a number, got '3'"),
+        ({"members": True}, "`members`: must be a number, got True"),
+        ({"network": {"frozen": "yes"}}, "`network.frozen`: must be true or false, got 'yes'"),
+        ({"network": {"dense": []}}, "`network.dense`: must hold at least 1, got []"),
+        ({"network": 3}, "`network`: must be a table, got 3"),
+        ({"training": {"class_weights": {"0": -1.0}}}, "`training.class_weights.0`: Input should be greater than or"),
+        ({"families": [{"name": "a-b"}]}, "must be letters, digits, `_` and `.`, beginning with a letter or a digit"),
+        ({"families": [{"name": "a", "perturbations": [{"name": "p", "strength": "0.5"}]}]}, "a number, got '0.5'"),
+        ({"families": [{"name": "a", "perturbations": [{"name": "p", "at": 3}]}]}, "p.at`: must be a list, got 3"),
+        ({"data": {"split": {"train": 0.7, "test": 0.0}}}, "all four shares must be above 0, got `test` = 0"),
         ({"training": {"epochs": 0}}, "`training.epochs`: Input should be greater than or equal to 1, got 0"),
         ({"families": [{"name": "a", "perturbations": [{"at": [1]}]}]}, "`families.a.perturbations.0.name`"),
         (
@@ -123,7 +133,7 @@ def test_a_schedule_that_cannot_act_is_refused():
             Schedule(**wrong).epochs(10, "swap_loss")
     with pytest.raises(AkpsimError, match="`strength` of blur begins at epoch 11, but training ends after epoch 10"):
         Schedule(strength=[[11, 0.1], [12, 0.2]]).epochs(10, "blur")
-    with pytest.raises(AkpsimError, match="at`: Tuple should have at least 1 item"):
+    with pytest.raises(AkpsimError, match="at`: must hold at least 1, got"):
         load_study({"families": [family(at=[])]})
 
 
@@ -141,7 +151,7 @@ def test_strength_is_a_function_of_the_epoch_given_by_points():
     for wrong, message in {
         ((4, 0.1), (2, 0.2)): "the epochs of `strength` must increase, got 4, 2",
         ((1, 0.1), (2, 1.2)): "should be less than or equal to 1",
-        (): "should have at least 1 item",
+        (): "must hold at least 1",
         2: "strength.*: Input should be less than or equal to 1, got 2",
     }.items():
         with pytest.raises(AkpsimError, match=message):

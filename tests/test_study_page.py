@@ -33,7 +33,7 @@ def test_the_page_says_what_is_allowed():
     [
         ({"strength": 2}, "`families.f.perturbations.blur.strength`: Input should be less than or equal to 1, got 2"),
         ({"strength": [[1, 7]]}, "`families.f.perturbations.blur.strength.0.1`: Input should be less than or equal"),
-        ({"at": []}, "`families.f.perturbations.blur.at`: Tuple should have at least 1 item"),
+        ({"at": []}, "`families.f.perturbations.blur.at`: must hold at least 1, got"),
     ],
 )
 def test_a_fault_is_named_by_family_and_perturbation(study, message):

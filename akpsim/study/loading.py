@@ -23,6 +23,22 @@ def presets() -> dict[str, str]:
     return {name: found[name].read_text(encoding="utf-8") for name in names}
 
 
+WORDS = {
+    "tuple_type": "must be a list",
+    "model_type": "must be a table",
+    "model_attributes_type": "must be a table",
+    "dict_type": "must be a table",
+    "too_short": "must hold at least {min_length}",
+    "too_long": "must hold at most {max_length}",
+    "missing": "is missing",
+    "string_pattern_mismatch": "must be letters, digits, `_` and `.`, beginning with a letter or a digit",
+}
+"""What pydantic says in words of Python or of JSON, in those of a study file."""
+
+MODEL = ("schedule", "number", "points")
+"""Words of the model that are none of the file."""
+
+
 def load_study(source: Path | str | dict[str, Any] = "digits", **overrides: Any) -> Study:
     """Read a study from a TOML file, a preset's name or a dictionary.
 
@@ -83,7 +99,9 @@ def _content_of(source: Path | str | dict[str, Any]) -> tuple[str, dict[str, Any
 
 def _first_fault(error: ValidationError, content: dict[str, Any]) -> str:
     """Say the first fault in one sentence: where, what is allowed, what came."""
-    fault = error.errors()[0]
+    faults = error.errors()
+    # Of a value that may be one thing or another, the fault deepest inside: the table was meant, not the word.
+    fault = max(faults, key=lambda f: len(f["loc"])) if "literal[" in str(faults[0]["loc"]) else faults[0]
     where = _place(fault["loc"], content)
     if fault["type"] == "extra_forbidden":
         table: Any = Study
@@ -94,7 +112,8 @@ def _first_fault(error: ValidationError, content: dict[str, Any]) -> str:
         kind = f"key in `{section}`" if section else "key"
         return str(unknown_name(kind, str(fault["loc"][-1]), table.model_fields))
     came = f", got {fault['input']!r}" if fault["type"] not in ("missing", "value_error") else ""
-    message = fault["msg"].removeprefix("Value error, ")
+    message = WORDS.get(fault["type"], fault["msg"].removeprefix("Value error, "))
+    message = message.format(**fault.get("ctx", {})) if fault["type"] in WORDS else message
     return f"`{where}`: {message}{came}" if where else message
 
 
@@ -107,7 +126,7 @@ def _place(loc: tuple[int | str, ...], content: dict[str, Any]) -> str:
         name = inside.get("name") if isinstance(inside, dict) else None
         if isinstance(name, str) and re.fullmatch(r"[\w-]+", name):
             parts.append(name)
-        elif part not in ("schedule", "number", "points"):  # words of the model, not of the file
+        elif part not in MODEL and not str(part).startswith(("literal[", "dict[")):
             parts.append(str(part))
         found = isinstance(value, dict) and part in value
         value = value[part] if found else value if inside is None else inside

@@ -36,8 +36,10 @@ class Split(Section):
     @model_validator(mode="after")
     def _sums_to_one(self) -> "Split":
         shares = self.train + self.validation + self.probe + self.test
-        if abs(shares - 1) > 1e-9 or min(self.train, self.validation, self.probe, self.test) <= 0:
-            raise ValueError(f"the four shares must be positive and sum to 1, got a sum of {shares:g}")
+        if empty := [name for name in ("train", "validation", "probe", "test") if getattr(self, name) == 0]:
+            raise ValueError(f"all four shares must be above 0, got `{empty[0]}` = 0")
+        if abs(shares - 1) > 1e-9:
+            raise ValueError(f"the four shares must sum to 1, got a sum of {shares:g}")
         return self
 
 
