@@ -196,7 +196,7 @@ def constant_members(table: xr.Dataset) -> list[str]:
         f"{int(table.constant.sel(family=name))} of {int(table.members.sel(family=name))} in {name}"
         for name in table.family.values[table.constant.values > 0]
     ]
-    sentence = f"Members that give one class to every image, as the majority baseline does: {', '.join(stuck)}."
+    sentence = f"Members that give one and the same class to every image: {', '.join(stuck)}."
     return [sentence] if stuck else []
 
 

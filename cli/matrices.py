@@ -109,9 +109,14 @@ def about(result: Any, sources: list[Path] | None = None) -> str:
     """Say what a result is about: where its members come from, layer, epoch, metric and how many they are."""
     scalars = [name for name in ("layer", "epoch") if name in result.coords and not result[name].dims]
     where = result.attrs.get("made_from") or " ".join(map(str, sources or []))
-    told = [str(where), *(f"{name} {result[name].item()}" for name in scalars), result.attrs.get("metric", "")]
+    told = [str(where), *(f"{name} {brief(result[name].item())}" for name in scalars), result.attrs.get("metric", "")]
     members = f", {result.sizes['member']} members" if "member" in result.sizes else ""
     return ", ".join(filter(None, told)) + members
+
+
+def brief(value: Any) -> str:
+    """Return an epoch as `21` or `2.5`, and a layer as it is."""
+    return f"{value:g}" if isinstance(value, float) else str(value)
 
 
 def pooled(members: Any, by: str) -> list[str]:

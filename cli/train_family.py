@@ -55,11 +55,6 @@ def train_family(
 
         akpsim train-family paper --device cuda --stack 56
     """
-    from akpsim.families import null_perturbations
-    from akpsim.families import train_family as train
-    from akpsim.families.datasets import data_named
-    from akpsim.families.training.folder import is_complete
-
     overrides = {
         "members": members,
         "seed": seed,
@@ -69,12 +64,18 @@ def train_family(
         "data__image_size": image_size,
     }
     if data is not None:
+        from akpsim.families.datasets import data_named
+
         overrides |= {f"data__{key}": value for key, value in data_named(data).items()}
         own = None if study == "digits" else Path(study).stem
         overrides["name"] = "-".join(
             re.sub(r"[^A-Za-z0-9_.-]+", "_", word) for word in (own, Path(data).stem, backbone) if word
         )
-    design = akpsim.load_study(study, **overrides)
+    design = akpsim.load_study(study, **overrides)  # before torch is imported, which takes seconds
+    from akpsim.families import null_perturbations
+    from akpsim.families import train_family as train
+    from akpsim.families.training.folder import is_complete
+
     if out is None and any(value is not None for value in overrides.values()):
         out = Path("runs") / f"{design.name}-{design.hash[:6]}"
     if checkpoint_every is not None:

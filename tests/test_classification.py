@@ -58,7 +58,7 @@ def test_scores_are_those_by_hand(tmp_path):
 def test_members_that_answer_the_same_to_every_image_are_counted(tmp_path):
     table = classification_table(a_run(tmp_path))
     assert table.constant.values.tolist() == [1]
-    said = "Members that give one class to every image, as the majority baseline does: 1 of 2 in f."
+    said = "Members that give one and the same class to every image: 1 of 2 in f."
     assert said in printable(table).caption
     alive = classification_table(a_run(tmp_path / "alive", {"f-0": SAID["f-0"]}))
     assert not [sentence for sentence in printable(alive).caption if "one class" in sentence]

@@ -155,3 +155,14 @@ def test_unknown_names_are_said():
         LOSSES["poison"]
     with pytest.raises(UnknownName, match="unknown `encoding` 'integer': there are: onehot, broadcast"):
         LOSSES["poisson"](torch.zeros(1, 2), torch.zeros(1, dtype=torch.long), encoding="integer")
+
+
+def test_a_network_that_is_sure_of_a_wrong_answer_gets_no_gradient_from_clipped_losses():
+    logits = torch.tensor([[20.0, 0.0]], requires_grad=True)  # p of the true class is 2e-9, below Keras's 1e-7
+    size = {}
+    for name in ("cross_entropy", "kl_divergence", "poisson"):
+        (gradient,) = torch.autograd.grad(LOSSES[name](logits, torch.tensor([1])).mean(), logits)
+        size[name] = float(gradient.abs().max())
+    assert size["cross_entropy"] == pytest.approx(1, abs=1e-6)  # p - y
+    assert size["kl_divergence"] < 1e-6
+    assert size["poisson"] < 0.05  # half of p / (p + 1e-7)

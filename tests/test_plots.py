@@ -8,7 +8,7 @@ import xarray as xr
 from akpsim import AkpsimError
 from akpsim.plots import PLOTS
 from akpsim.plots.audit import plot_audit
-from akpsim.plots.axes import PALETTE, STRESS_COLOURS, colours, save_figure
+from akpsim.plots.axes import PALETTE, STRESS_COLOURS, colours, origin, save_figure
 from akpsim.plots.draw import draw_run
 from akpsim.plots.history import plot_history
 
@@ -96,3 +96,20 @@ def test_every_plot_says_what_it_shows():
 def test_a_group_has_its_colour_whatever_the_order_it_comes_in():
     assert colours(["noisy", "baseline", "swapped"]) == colours(["swapped", "noisy", "baseline"])
     assert next(iter(colours(["noisy", "baseline"]))) == "baseline"
+
+
+def test_the_figures_of_a_run_want_a_folder(tiny_run, tmp_path):
+    with pytest.raises(AkpsimError, match=r"saved in a folder: got the file name 'x.gif'"):
+        draw_run(tiny_run, tmp_path / "x.gif")
+    assert not (tmp_path / "x.gif").exists()
+
+
+def test_an_epoch_is_said_without_a_needless_point():
+    result = xr.DataArray(np.zeros(2), dims="member", coords={"epoch": 21.0, "layer": "dense_1"})
+    assert origin(result) == "layer dense_1, epoch 21"
+    assert origin(result.assign_coords(epoch=2.5)) == "layer dense_1, epoch 2.5"
+
+
+def test_the_figures_of_a_run_say_which(tiny_run):
+    for drawn in (plot_history(tiny_run.history), plot_audit(tiny_run.audit)):
+        assert drawn.flat[0].figure.get_suptitle() == tiny_run.path.name

@@ -181,3 +181,8 @@ def test_a_family_whose_name_is_no_text_is_named_by_its_place(name):
     with pytest.raises(AkpsimError) as caught:
         load_study("digits", families=[{"name": name}])
     assert str(caught.value) == f"digits: `families.0.name`: Input should be a valid string, got {name!r}"
+
+
+def test_a_folder_is_no_study(tmp_path):
+    with pytest.raises(AkpsimError, match=r"is a folder: a study is a \.toml file or a preset, images are given by"):
+        load_study(tmp_path)

@@ -12,7 +12,9 @@ import torch
 import xarray as xr
 
 from akpsim import AkpsimError, load_study, open_run
+from akpsim.errors import InvalidStudy
 from akpsim.families import PERTURBATIONS, Perturbation, null_perturbations, train_family
+from akpsim.families.training.audit import Found, mostly_null_line
 
 GROUPS = ("history", "audit", "test", "activations/dense_1", "activations/dense_2", "populations/dense_1")
 
@@ -343,3 +345,29 @@ def test_wrong_labels_of_a_loss_are_named_as_the_study_names_them(tmp_path, cach
     with pytest.raises(AkpsimError, match="unknown `labels` 'onehott': did you mean 'onehot'"):
         train_family(load_study({"families": [{"name": "f", "perturbations": [swap]}]}), tmp_path / "run")
     assert not (tmp_path / "run").exists()
+
+
+def test_a_family_in_which_most_events_are_null_is_said_to_have_some_that_are_not():
+    found = Found("f", "rmsprop", [1.0, 0.9999, 0.983, np.nan, 1.0], [1.0] * 5)
+    assert not found.null
+    assert found.mostly_null
+    assert mostly_null_line("swap_loss", found) == (
+        "swap_loss keeps the direction of the gradient in f at 3 of 5 events of all members together; at the others "
+        "the cosine is 0.983 or more, 1 without a gradient"
+    )
+    for cosines in ([1.0, 1.0], [1.0, 0.5], [0.2, 0.3]):
+        assert not Found("f", "sgd", cosines, [1.0] * len(cosines)).mostly_null
+
+
+@pytest.mark.parametrize(
+    ("name", "key", "value"), [("digits", "image_size", 16), ("digits", "path", "images"), ("wings", "path", "images")]
+)
+def test_keys_that_mean_nothing_to_a_data_set_are_refused(name, key, value, tmp_path, cache_folder):
+    study = load_study({"data": {"name": name, key: value}})
+    with pytest.raises(InvalidStudy, match=f"`data.{key}` means nothing for the data set {name}: leave it out, got"):
+        train_family(study, tmp_path / "run")
+
+
+def test_a_device_is_checked_also_where_nothing_is_left_to_train(tiny_run):
+    with pytest.raises(AkpsimError, match="unknown `device` 'gpu'"):
+        train_family(tiny_run.study, tiny_run.path, device="gpu")

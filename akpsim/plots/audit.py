@@ -6,7 +6,7 @@ import numpy as np
 import xarray as xr
 from matplotlib.axes import Axes
 
-from akpsim.plots.axes import MARKERS, colours, in_rows, labels_by, legend_beside, rows_of_axes
+from akpsim.plots.axes import MARKERS, PALETTE, colours, in_rows, labels_by, legend_beside, rows_of_axes, source_name
 
 PANELS = {
     "gradient_cosine": "cosine of gradient\nbefore and after",
@@ -37,10 +37,12 @@ def plot_audit(audit: xr.Dataset, *, by: str = "family", axes: Any = None) -> np
     rows = rows or [groups] if axes is None else [groups]
     if axes is None:
         axes = rows_of_axes(len(rows), 3, size=(3.2, 3.2 if len(rows) == 1 else 2.6), sharex=True, sharey="col")
+        axes.flat[0].figure.suptitle(source_name(audit), fontsize="medium")
     axes = np.atleast_2d(axes)
     for shown, row in zip(rows, axes, strict=True):
+        colour = colours(groups if len(groups) <= len(PALETTE) else shown)  # of which a row has enough
         for ax, (variable, label) in zip(row, PANELS.items(), strict=True):
-            draw_groups(ax, audit, variable, by=by, groups=shown)
+            draw_groups(ax, audit, variable, by=by, colour=colour, groups=shown)
             ax.set_ylabel(label)
         row[1].set_yscale("log")
         legend_beside(row[-1], title=by)
@@ -54,9 +56,9 @@ def has_events(audit: xr.Dataset, by: str, group: str) -> bool:
     return bool(audit.epoch.isel(member=labels_by(audit, by) == group).notnull().any())
 
 
-def draw_groups(ax: Axes, audit: xr.Dataset, variable: str, *, by: str, groups: Any) -> None:
+def draw_groups(ax: Axes, audit: xr.Dataset, variable: str, *, by: str, colour: dict[str, str], groups: Any) -> None:
     """Draw one panel: a point an event, groups side by side, coloured as in the picture of the history."""
-    colour, shown = colours(groups), [group for group in groups if has_events(audit, by, group)]
+    shown = [group for group in groups if has_events(audit, by, group)]
     for index, group in enumerate(shown):
         rows = audit.isel(member=labels_by(audit, by) == group)
         shift = (index - (len(shown) - 1) / 2) * 0.6 / len(shown)

@@ -70,8 +70,15 @@ def legend_beside(ax: Axes, **options: Any) -> None:
 def origin(result: xr.Dataset | xr.DataArray) -> str:
     """Say which run, layer, epoch, member and metric a result is of, as far as it knows."""
     scalars = [name for name in ("layer", "epoch", "member") if name in result.coords and not result[name].dims]
-    said = [result.attrs.get("made_from", ""), *(f"{name} {result[name].item()}" for name in scalars)]
+    values = {name: result[name].item() for name in scalars}
+    named = [f"{name} {value:g}" if isinstance(value, float) else f"{name} {value}" for name, value in values.items()]
+    said = [result.attrs.get("made_from", ""), *named]
     return ", ".join(filter(None, [*said, result.attrs.get("metric", "")]))
+
+
+def source_name(result: xr.Dataset) -> str:
+    """Return the name of the run that a result is of, as far as it knows."""
+    return Path(str(result.attrs.get("source", ""))).name
 
 
 def save_figure(drawn: Any, path: Path | str, *, dpi: int = 200) -> Path:

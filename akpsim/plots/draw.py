@@ -11,6 +11,9 @@ from akpsim.plots import PLOTS
 from akpsim.plots.axes import save_figure
 from akpsim.store import Run, open_result
 
+PICTURES = (".png", ".pdf", ".svg", ".gif", ".jpg", ".jpeg", ".tif", ".tiff", ".eps", ".ps", ".webp")
+"""Names that end like this are meant for one picture."""
+
 
 def draw(result: xr.Dataset, path: Path, *, by: str | None = None) -> Path:
     """Draw a result with the picture that `PLOTS` has for it and save it; return the path."""
@@ -39,6 +42,8 @@ def draw_result(source: Path, path: Path, *, by: str | None = None) -> Path:
 
 def draw_run(run: Run, folder: Path | None = None, *, by: str | None = None, suffix: str = "png") -> list[Path]:
     """Draw a run's accuracy curves, its audit and all analyses it holds into its folder of figures."""
+    if folder is not None and folder.suffix.lower() in PICTURES:
+        raise AkpsimError(f"a run has several figures, which are saved in a folder: got the file name {folder.name!r}")
     folder = folder or run.path / "figures"
     made = {"history": run.history}
     if "gradient_cosine" in (audit := run.audit):

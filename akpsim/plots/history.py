@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 import xarray as xr
 
-from akpsim.plots.axes import colours, in_rows, labels_by, legend_beside, rows_of_axes
+from akpsim.plots.axes import PALETTE, colours, in_rows, labels_by, legend_beside, rows_of_axes, source_name
 
 PANELS = {"train_accuracy": "training", "validation_accuracy": "validation"}
 
@@ -30,10 +30,12 @@ def plot_history(history: xr.Dataset, *, by: str = "family", axes: Any = None) -
     rows = in_rows(groups) if axes is None else [groups]
     if axes is None:
         axes = rows_of_axes(len(rows), 2, size=(3.6, 3.2 if len(rows) == 1 else 2.4), sharex="row", sharey=True)
+        axes.flat[0].figure.suptitle(source_name(history), fontsize="medium")
     axes = np.atleast_2d(axes)
     for shown, row in zip(rows, axes, strict=True):
+        colour = colours(groups if len(groups) <= len(PALETTE) else shown)  # of which a row has enough
         for ax, (variable, title) in zip(row, PANELS.items(), strict=True):
-            draw_groups(ax, history, variable, by=by, groups=shown)
+            draw_groups(ax, history, variable, by=by, colour=colour, groups=shown)
             ax.set(title=title if shown is rows[0] else "", ylim=(0, 1.02))
         row[0].set_ylabel("accuracy")
         legend_beside(row[-1], title=f"{by} (thick: mean)")
@@ -42,11 +44,11 @@ def plot_history(history: xr.Dataset, *, by: str = "family", axes: Any = None) -
     return np.asarray(axes[0] if len(axes) == 1 else axes)
 
 
-def draw_groups(ax: Any, history: xr.Dataset, variable: str, *, by: str, groups: Any) -> None:
+def draw_groups(ax: Any, history: xr.Dataset, variable: str, *, by: str, colour: dict[str, str], groups: Any) -> None:
     """Draw one panel: members and means of some groups, and the majority class."""
-    for group, colour in colours(groups).items():
+    for group in groups:
         lines = history[variable].isel(member=labels_by(history, by) == group)
-        ax.plot(history.epoch, lines.T, color=colour, linewidth=0.6, alpha=0.35)
+        ax.plot(history.epoch, lines.T, color=colour[group], linewidth=0.6, alpha=0.35)
         label = f"{group} (n = {lines.sizes['member']})"
-        ax.plot(history.epoch, lines.mean("member"), color=colour, linewidth=2, label=label)
+        ax.plot(history.epoch, lines.mean("member"), color=colour[group], linewidth=2, label=label)
     ax.axhline(float(history.majority_baseline[0]), color="0.5", linewidth=0.8, linestyle=":", label="majority class")

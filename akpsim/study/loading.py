@@ -86,6 +86,8 @@ def _content_of(source: Path | str | dict[str, Any]) -> tuple[str, dict[str, Any
     if str(source) in (known := presets()):
         return str(source), tomllib.loads(known[str(source)])
     path = as_path(source, "source")
+    if path.is_dir():
+        raise InvalidStudy(f"{path} is a folder: a study is a .toml file or a preset, images are given by `--data`")
     if path.suffix != ".toml":
         raise unknown_name("preset", str(source), known)
     try:

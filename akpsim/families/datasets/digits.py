@@ -22,4 +22,9 @@ def load(data: Data) -> Images:
     )
 
 
-digits = Dataset("digits", load, "1,797 real handwritten digits, 8 x 8, shipped with scikit-learn; the default")
+digits = Dataset(
+    "digits",
+    load,
+    "1,797 real handwritten digits, 8 x 8, shipped with scikit-learn; the default",
+    ignores=("path", "image_size"),
+)

@@ -47,8 +47,12 @@ class Images:
 
 @dataclass(frozen=True)
 class Dataset:
-    """A source of images: `load` gets the study's ``[data]`` section and returns `Images`."""
+    """A source of images: `load` gets the study's ``[data]`` section and returns `Images`.
+
+    `ignores` are keys of the section that it has no use for, so that a study which sets one is refused.
+    """
 
     name: str
     load: Callable[[Data], Images]
     summary: str
+    ignores: tuple[str, ...] = ()

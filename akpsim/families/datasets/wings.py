@@ -220,7 +220,9 @@ def description(chosen: dict[str, Any]) -> str:
     return f"synthetic wing discs, not photographs (difficulty {chosen['difficulty']:g}, seed {chosen['seed']})"
 
 
-wings = Dataset("wings", load_wings, "synthetic wing discs, 76 with a tumour and 139 without; not photographs")
+wings = Dataset(
+    "wings", load_wings, "synthetic wing discs, 76 with a tumour and 139 without; not photographs", ignores=("path",)
+)
 
 
 def write_wings(target: Path | str, data: Data, *, show: bool = False) -> int:

@@ -87,7 +87,7 @@ def load_file(module: nn.Module, path: str, *, name: str) -> None:
         said = f"({type(error).__name__}: {str(error).splitlines()[0]})" if str(error) else ""
         raise InvalidStudy(f"{path} holds no weights that safetensors or torch can read {said}") from None
     except Exception as error:
-        if "Unsupported" not in str(error):  # an object would be named; this is no file of torch's at all
+        if "Unsupported global" not in str(error):  # an object would be named; this is no file of torch's at all
             raise InvalidStudy(f"{path} holds no weights that safetensors or torch can read") from None
         raise InvalidStudy(f"{path} holds more than weights and is not opened: {type(error).__name__}") from None
     for wrapper in ("state_dict", "model"):

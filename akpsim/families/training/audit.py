@@ -165,6 +165,12 @@ class Found:
         return bool(np.min(self.cosines) > NULL_COSINE)
 
     @property
+    def mostly_null(self) -> bool:
+        """Whether it does at most events, but not at all."""
+        share = float(np.mean(np.array(self.cosines) > NULL_COSINE))
+        return 0.5 < share < 1
+
+    @property
     def same_length(self) -> bool:
         """Whether its length is the same at every event, too."""
         return bool(np.max(np.abs(np.array(self.ratios) - 1)) <= NULL_LENGTH)
@@ -185,6 +191,7 @@ def null_perturbations(run: Run) -> list[str]:
             alike = [one for one in null if (one.same_length, one.family in fresh.get(perturbation, ())) == kind]
             if alike:
                 lines.append(null_line(perturbation, alike, same_length=same) + (AFRESH if afresh else ""))
+        lines += [mostly_null_line(perturbation, found) for found in families.values() if found.mostly_null]
     return lines + never_fired(run)
 
 
@@ -254,6 +261,17 @@ def null_line(perturbation: str, families: list[Found], *, same_length: bool) ->
         f"{perturbation} keeps the direction of the gradient in {where} (cosine at least {cosine}) and multiplies its "
         f"length by {' to '.join(length)}: another learning rate under SGD, next to nothing under RMSprop; trained "
         f"here with {optimizers}, {events}"
+    )
+
+
+def mostly_null_line(perturbation: str, found: Found) -> str:
+    """Say at how many events of a family a perturbation changes no direction, and how far it goes at the others."""
+    cosines = np.array(found.cosines)
+    null = cosines > NULL_COSINE
+    undefined = f", {int(np.isnan(cosines).sum())} without a gradient" if np.isnan(cosines).any() else ""
+    return (
+        f"{perturbation} keeps the direction of the gradient in {found.family} at {int(null.sum())} of {len(cosines)} "
+        f"events of all members together; at the others the cosine is {np.nanmin(cosines):.3g} or more{undefined}"
     )
 
 

@@ -4,9 +4,10 @@ import contextlib
 from collections.abc import Callable
 from pathlib import Path
 
+from akpsim.checks import one_of
 from akpsim.cluster import one_place
 from akpsim.errors import AkpsimError, InvalidStudy
-from akpsim.families.devices import device_for
+from akpsim.families.devices import DEVICES, device_for
 from akpsim.families.training.estimate import Size, room_for, size_of
 from akpsim.families.training.fingerprint import check_same_data, trained_on
 from akpsim.families.training.folder import (
@@ -85,6 +86,7 @@ def train_family(
     MemberFailed
         If members failed: their names and reasons; the others are complete.
     """
+    one_of(device, "device", DEVICES)
     one_place(workers, scheduler)
     elsewhere = workers is not None or scheduler is not None
     check_stack(stack, frozen=study.network.frozen or study.network.backbone == "none", elsewhere=elsewhere)

@@ -11,6 +11,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from akpsim.errors import InvalidStudy
 from akpsim.families.capturing import capture, layers_matching
 from akpsim.families.datasets import DATASETS, Images, split_images
 from akpsim.families.datasets.splits import PARTS
@@ -65,7 +66,13 @@ class Prepared:
 def prepare(study: Study, *, cache: Path | None = None, device: str = "cpu", show: bool = False) -> Prepared:
     """Load and split the images and, if the trunk is frozen, pass them through it once, on a device."""
     size = study.data.image_size or natural_size(study.network)
-    images = DATASETS[study.data.name].load(study.data.model_copy(update={"image_size": size}))
+    dataset = DATASETS[study.data.name]
+    for key in dataset.ignores:
+        if (value := getattr(study.data, key)) is not None:
+            raise InvalidStudy(
+                f"`data.{key}` means nothing for the data set {dataset.name}: leave it out, got {value!r}"
+            )
+    images = dataset.load(study.data.model_copy(update={"image_size": size}))
     parts = split_images(images, study.data.split, seed=study.data.seed)
     training_images = chosen(images, parts["train"])
     generator = stream(study.seed, "trunk")
