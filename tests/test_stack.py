@@ -1,5 +1,7 @@
 """Members trained as one: the same bits as alone, on a CPU; and torch.func.vmap as an outside reference."""
 
+import dataclasses
+import functools
 from pathlib import Path
 
 import netCDF4
@@ -13,6 +15,8 @@ from akpsim import load_study
 from akpsim.errors import InvalidStudy
 from akpsim.families import PERTURBATIONS, train_family
 from akpsim.families.networks.head import Head
+from akpsim.families.networks.initializers import INITIALIZERS, Initializer
+from akpsim.families.perturbations.losses import Mixed
 from akpsim.families.perturbations.perturbation import Perturbation
 from akpsim.families.training import stack
 from akpsim.families.training.family import MemberFailed
@@ -261,10 +265,41 @@ def test_a_loss_of_ones_own_is_trained_alone(tmp_path, monkeypatch):
     assert_same_runs(study_of([{"name": "f", "loss": "relative"}]), tmp_path, stacked=2)
 
 
+def test_what_follows_an_entry_of_akpsims_in_all_but_one_thing_is_trained_alone(tmp_path, monkeypatch):
+    noise = PERTURBATIONS["gradient_noise"]
+
+    @functools.wraps(noise.act)  # which copies the name of the module, too
+    def wrapped(network, moment, **options):
+        for parameter in network.parameters():
+            parameter.data = parameter.data.clamp(-0.05, 0.05)
+
+    def hook(network, **options):
+        network.get_submodule("dense_2").register_forward_hook(lambda module, inputs, output: 0.1 * output)
+
+    monkeypatch.setitem(PERTURBATIONS, "wrapped", dataclasses.replace(noise, name="wrapped", act=wrapped))
+    monkeypatch.setitem(PERTURBATIONS, "lifted", dataclasses.replace(noise, name="lifted", lift=hook))
+    families = [{"name": name, "perturbations": [{"name": name, "stop": 2}]} for name in ("wrapped", "lifted")]
+    assert_same_runs(study_of([{"name": "f"}, *families]), tmp_path, stacked=6)
+
+
+def test_weights_that_an_initializer_hooked_are_trained_alone(tmp_path, monkeypatch):
+    class Hooking(Initializer):
+        def __call__(self, weight, generator):
+            super().__call__(weight, generator)
+            weight.register_hook(lambda gradient: gradient.clamp(-1e-4, 1e-4))
+
+    mine = Hooking("mine", INITIALIZERS["glorot_uniform"].draw, "")
+    monkeypatch.setitem(INITIALIZERS, "mine", mine)
+    assert_same_runs(study_of([{"name": "f", "initializer": "mine"}]), tmp_path, stacked=2)
+
+
 def test_only_what_is_akpsims_own_is_stacked(monkeypatch):
     (training,) = trainings(16, (16,), count=1)
-    assert stack.shape_of(training) is not None
     monkeypatch.setitem(LOSSES, "mine", Loss("mine", lambda logits, labels: logits[:, 0], ""))
+    assert stack.shape_of(training) is not None  # that there is another loss is no matter
+    training.loss = functools.partial(LOSSES["poisson"], encoding="broadcast")
+    assert stack.shape_of(training) is not None
+    training.loss = Mixed(training.loss, LOSSES["mine"], 0.5)
     assert stack.shape_of(training) is None
 
 

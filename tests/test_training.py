@@ -352,8 +352,8 @@ def test_a_family_in_which_most_events_are_null_is_said_to_have_some_that_are_no
     assert not found.null
     assert found.mostly_null
     assert mostly_null_line("swap_loss", found) == (
-        "swap_loss keeps the direction of the gradient in f at 3 of 5 events of all members together; at the others "
-        "the cosine is 0.983 or more, 1 without a gradient"
+        "swap_loss keeps the direction of the gradient in f at 3 of 5 events of all members together; at 1 the cosine "
+        "is 0.983 or more and at 1 there is no gradient"
     )
     for cosines in ([1.0, 1.0], [1.0, 0.5], [0.2, 0.3]):
         assert not Found("f", "sgd", cosines, [1.0] * len(cosines)).mostly_null

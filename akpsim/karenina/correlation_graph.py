@@ -143,7 +143,8 @@ def weights(matrices: np.ndarray, threshold: float) -> np.ndarray:
 
 def variances(tables: np.ndarray) -> np.ndarray:
     """Return the trace of the covariance of each table."""
-    found: np.ndarray = tables.var(axis=-2, ddof=1).sum(axis=-1)
+    # From the first member, so that members that are alike have none: their mean may be rounded.
+    found: np.ndarray = (tables - tables[..., :1, :]).var(axis=-2, ddof=1).sum(axis=-1)
     return found
 
 

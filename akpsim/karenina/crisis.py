@@ -28,9 +28,6 @@ from akpsim.karenina.correlation_graph import (
 from akpsim.permutations import Seed, p_value
 from akpsim.store import provenance
 
-BEYOND = 500
-"""No variance of members that differ has such a logarithm: it is that of the least number, put in for zero."""
-
 PHASES = ("undecided", "crisis", "recovery", "catastrophe")
 
 
@@ -129,7 +126,7 @@ def _checked(table: xr.DataArray) -> np.ndarray:
 def _first_difference(values: np.ndarray, group: str) -> int:
     """Return the place of the first epoch at which members differ: with one seed they may start alike."""
     differ = np.flatnonzero(np.ptp(values, axis=0).any(axis=1))
-    if len(differ) == 0 or differ[0] > values.shape[1] - 2:
+    if len(differ) < 2:
         raise InvalidData(f"the members of group {group} differ at {len(differ)} epochs; two at least are needed")
     return int(differ[0])
 
@@ -163,12 +160,15 @@ def _follow(
     )
     change, changes = graph[0] - graph[0, 0], many_graphs - many_graphs[:, :1]
     log = np.log(np.where(spread[0] > 0, spread[0], np.nan))
-    logs = np.log(np.maximum(many_spreads, np.finfo(float).tiny))
-    grows, grown = log - log[0], logs - logs[:, :1]
+    with np.errstate(divide="ignore", invalid="ignore"):
+        logs = np.log(many_spreads)  # minus infinity where a resample holds members that do not differ
+        grows, grown = log - log[0], np.nan_to_num(logs - logs[:, :1], nan=0, posinf=np.inf, neginf=-np.inf)
     graph_ends = bootstrap_interval(many_graphs, graph[0], confidence, least=0)
-    spread_ends = np.where(spread[0] > 0, np.exp(unbounded(bootstrap_interval(logs, log, confidence))), 0)
+    with np.errstate(invalid="ignore"):  # between minus infinity and a number lies none
+        log_ends, grow_ends = (bootstrap_interval(m, o, confidence) for m, o in ((logs, log), (grown, grows)))
+    spread_ends = np.where(spread[0] > 0, np.exp(unbounded(log_ends)), 0)
     change_ends = bootstrap_interval(changes, change, confidence)
-    grow_ends = unbounded(bootstrap_interval(grown, grows, confidence))
+    grow_ends = unbounded(grow_ends)
     slope, slopes = _slope(graph, epochs)[0], _slope(null, epochs)
     deviation = null.std(axis=0)
     return {
@@ -195,8 +195,8 @@ def _follow(
 
 
 def unbounded(ends: np.ndarray) -> np.ndarray:
-    """Return the ends of an interval of a log variance, infinite where resamples hold members that do not differ."""
-    return np.where(np.abs(ends) > BEYOND, np.copysign(np.inf, ends), ends)
+    """Return the ends of an interval, infinite where they lie between a number and infinity, or are of no number."""
+    return np.where(np.isnan(ends), np.array([[-np.inf], [np.inf]]), ends)
 
 
 def _over_epochs(tables: np.ndarray, threshold: float) -> tuple[np.ndarray, np.ndarray]:

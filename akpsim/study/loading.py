@@ -31,7 +31,6 @@ WORDS = {
     "too_short": "must hold at least {min_length}",
     "too_long": "must hold at most {max_length}",
     "missing": "is missing",
-    "string_pattern_mismatch": "must be letters, digits, `_` and `.`, beginning with a letter or a digit",
 }
 """What pydantic says in words of Python or of JSON, in those of a study file."""
 
@@ -86,7 +85,7 @@ def _content_of(source: Path | str | dict[str, Any]) -> tuple[str, dict[str, Any
     if str(source) in (known := presets()):
         return str(source), tomllib.loads(known[str(source)])
     path = as_path(source, "source")
-    if path.is_dir():
+    if str(source) and path.is_dir():
         raise InvalidStudy(f"{path} is a folder: a study is a .toml file or a preset, images are given by `--data`")
     if path.suffix != ".toml":
         raise unknown_name("preset", str(source), known)
@@ -114,8 +113,12 @@ def _first_fault(error: ValidationError, content: dict[str, Any]) -> str:
         kind = f"key in `{section}`" if section else "key"
         return str(unknown_name(kind, str(fault["loc"][-1]), table.model_fields))
     came = f", got {fault['input']!r}" if fault["type"] not in ("missing", "value_error") else ""
-    message = WORDS.get(fault["type"], fault["msg"].removeprefix("Value error, "))
-    message = message.format(**fault.get("ctx", {})) if fault["type"] in WORDS else message
+    message = fault["msg"].removeprefix("Value error, ")
+    if fault["type"] in WORDS:
+        message = WORDS[fault["type"]].format(**fault.get("ctx", {}))
+    elif fault["type"] == "string_pattern_mismatch":
+        marks = "`_`, `.` and `-`" if ".-]" in fault["ctx"]["pattern"] else "`_` and `.`"
+        message = f"must be letters, digits, {marks}, beginning with a letter or a digit"
     return f"`{where}`: {message}{came}" if where else message
 
 

@@ -2,7 +2,7 @@
 
 import types
 from collections.abc import Iterator
-from typing import Annotated, Any, get_args, get_origin
+from typing import Annotated, Any, Union, get_args, get_origin
 
 from pydantic import BaseModel, ConfigDict, Field, ValidationInfo, field_validator
 
@@ -22,21 +22,45 @@ class Section(BaseModel):
     @classmethod
     def _no_text_for_numbers(cls, value: Any, info: ValidationInfo) -> Any:
         """Refuse text and truth values where a number is meant, which pydantic would turn into one."""
-        allowed = set(_kinds(cls.model_fields[str(info.field_name)].annotation))
-        for item in value if isinstance(value, list | tuple) else [value]:
-            for kind, wanted in ((str, "a number, or true or false"), (bool, "a number")):
-                if isinstance(item, kind) and allowed <= {int, float, bool, types.NoneType} - {kind}:
-                    wanted = "true or false" if allowed == {bool} else "a number" if bool not in allowed else wanted
-                    raise ValueError(f"must be {wanted}, got {item!r}")
+        listed = isinstance(value, list | tuple)
+        alternatives = list(_alternatives(cls.model_fields[str(info.field_name)].annotation))
+        allowed = {kind for one in alternatives if (get_origin(one) is tuple) == listed for kind in _kinds(one)}
+        for item in _leaves(value):
+            if allowed - {types.NoneType} and allowed <= NUMBERS - {type(item)} and isinstance(item, str | bool):
+                wanted = "true or false" if allowed == {bool} else "a number"
+                raise ValueError(f"must be {wanted}, got {item!r}")
         return value
 
 
-def _kinds(annotation: Any) -> Iterator[Any]:
-    """Yield the types at the bottom of an annotation: int and None of a tuple of int, or None."""
-    inner = [part for part in get_args(annotation) if part is not ...]
+NUMBERS = {int, float, bool, types.NoneType}
+
+
+def _alternatives(annotation: Any) -> Iterator[Any]:
+    """Yield what a value may be: int and None of `int | None`."""
+    inner = get_args(annotation)
     if get_origin(annotation) is Annotated:
-        inner = inner[:1]
-    if not inner:
+        yield from _alternatives(inner[0])
+    elif get_origin(annotation) in (Union, types.UnionType):
+        for one in inner:
+            yield from _alternatives(one)
+    else:
         yield annotation
-    for part in inner:
-        yield from _kinds(part)
+
+
+def _kinds(annotation: Any) -> Iterator[Any]:
+    """Yield the types at the bottom of an annotation: int of a tuple of int."""
+    for one in _alternatives(annotation):
+        inner = [part for part in get_args(one) if part is not ...]
+        for part in inner:
+            yield from _kinds(part)
+        if not inner:
+            yield one
+
+
+def _leaves(value: Any) -> Iterator[Any]:
+    """Yield what a list of lists holds, or the value itself."""
+    if isinstance(value, list | tuple):
+        for item in value:
+            yield from _leaves(item)
+    else:
+        yield value

@@ -103,7 +103,7 @@ class Training(Section):
     """Images an update; the last of an epoch may have fewer."""
     loss: str = "cross_entropy"
     """`cross_entropy`, `kl_divergence`, `poisson`, `mean_squared_error`, `focal` or `label_smoothing`."""
-    class_weights: Literal["none", "balanced"] | dict[str, Annotated[float, Field(ge=0)]] = "none"
+    class_weights: Literal["none", "balanced"] | dict[str, Annotated[float, Field(ge=0, strict=True)]] = "none"
     """Factors of the loss by class; "balanced" or a table."""
     optimizer: str = "rmsprop"
     """`rmsprop`, `sgd`, `momentum`, `adam`, `adamw` or `adagrad`."""

@@ -268,10 +268,12 @@ def mostly_null_line(perturbation: str, found: Found) -> str:
     """Say at how many events of a family a perturbation changes no direction, and how far it goes at the others."""
     cosines = np.array(found.cosines)
     null = cosines > NULL_COSINE
-    undefined = f", {int(np.isnan(cosines).sum())} without a gradient" if np.isnan(cosines).any() else ""
+    others = cosines[~null & ~np.isnan(cosines)]
+    rest = [f"at {len(others)} the cosine is {others.min():.3g} or more"] if len(others) else []
+    rest += [f"at {lost} there is no gradient"] if (lost := int(np.isnan(cosines).sum())) else []
     return (
         f"{perturbation} keeps the direction of the gradient in {found.family} at {int(null.sum())} of {len(cosines)} "
-        f"events of all members together; at the others the cosine is {np.nanmin(cosines):.3g} or more{undefined}"
+        f"events of all members together; {' and '.join(rest)}"
     )
 
 

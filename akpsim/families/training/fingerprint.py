@@ -7,7 +7,6 @@ import torch
 import xxhash
 
 from akpsim.errors import StoreError
-from akpsim.families.devices import gpu_of
 from akpsim.families.training.folder import is_complete
 from akpsim.families.training.prepared import Prepared
 from akpsim.store import open_member
@@ -38,16 +37,14 @@ def check_same_data(study: Study, out: Path, complete: list[Member], prepared: P
         Which of them differs, and from which member's.
     """
     now = fingerprint(prepared) if complete else {}
-    here = gpu_of(torch.device(device))
     for member in complete:
         with open_member(out / "members" / f"{member.name}.nc") as file:
             there: dict[str, Any] = {key: getattr(file, key, None) for key in (*now, *VERSIONS)}
-            where, gpu = getattr(file, "device", "cpu"), getattr(file, "gpu", "")
-        if (where, gpu) != (device, here):
-            same = "a GPU of the same kind" if where == device else f"--device {where}"
+            where = getattr(file, "device", "cpu")
+        if where != device:
             raise StoreError(
-                f"{out}: {member.name} was trained on {gpu or where}, and one run cannot mix it with {here or device}: "
-                f"go on with {same}, or start again with --fresh"
+                f"{out}: {member.name} was trained on {where}, and one run cannot mix it with {device}: "
+                f"go on with --device {where}, or start again with --fresh"
             )
         different = [key for key in now if there[key] != now[key]]
         if different:

@@ -8,7 +8,7 @@ import torch
 from akpsim.families.devices import reproducible
 from akpsim.families.training.checkpoints import Checkpoints
 from akpsim.families.training.prepared import Prepared
-from akpsim.families.training.stack import EXACT
+from akpsim.families.training.stack import EXACT, shape_of
 from akpsim.families.training.work import Work
 from akpsim.files import atomic
 from akpsim.store import MemberWriter
@@ -81,4 +81,5 @@ def machine_of(work: Work, *, stacked: int) -> dict[str, int | str]:
     """Return what the bits of a member depend on besides the study, the device and the versions."""
     machine: dict[str, int | str] = {"threads": 1, "cpu": torch.backends.cpu.get_cpu_capability()}
     exact = work.device.type == "cpu" and all(p.shape[1] % EXACT == 0 for p in work.head.parameters() if p.ndim > 1)
-    return machine if exact else machine | {"stacked": stacked}
+    alone = stacked == 1 or shape_of(work.training) is None
+    return machine if exact or alone else machine | {"stacked": stacked}

@@ -18,12 +18,18 @@ import torch
 from torch import Tensor, nn
 
 from akpsim.families.networks.head import Dense, Head
+from akpsim.families.perturbations import PERTURBATIONS
+from akpsim.families.perturbations.losses import Mixed
 from akpsim.families.training.loop import Training, mean_of
 from akpsim.families.training.losses import LOSSES
 from akpsim.families.training.optimizers import OPTIMIZERS
 
 EXACT = 16
 """Where features and hidden widths are multiples of this, a stack has the bits of members alone, on a CPU."""
+
+SHIPPED = (*PERTURBATIONS.values(), *LOSSES.values())
+RULES = {rule for entry in OPTIMIZERS.values() for rule, _ in entry.flavours.values()}
+"""What is akpsim's own: the registries before a user adds to them."""
 
 SMALL = 400
 """Batched products of fewer numbers are summed by torch in another order than single ones on a CPU."""
@@ -35,18 +41,20 @@ def shape_of(training: Training) -> Hashable | None:
     That is a network with a trunk, and one with anything of a user's own: it may replace layers, hook them, look at
     the other samples of a batch or draw from torch's global generator, all of which is another thing in a stack.
     """
-    head = training.network
-    losses = [loss.score for loss in LOSSES.values()]
-    optimizers = [rule for entry in OPTIMIZERS.values() for rule, _ in entry.flavours.values()]
-    acting = [active.perturbation.act for active in training.perturbations]
-    if type(head) is not Head or not all(own(function) for function in (*losses, *optimizers, *acting)):
+    head, parameters = training.network, list(training.network.parameters())
+    used = [*(active.perturbation for active in training.perturbations), *parts_of(training.loss)]
+    own = all(any(one is shipped for shipped in SHIPPED) for one in used) and type(training.optimizer) in RULES
+    hooked = any(p._backward_hooks or p._post_accumulate_grad_hooks for p in parameters)  # by an initializer, say
+    if type(head) is not Head or not own or hooked:
         return None
-    return (*(tuple(p.shape) for p in head.parameters()), len(training.data.labels), training.batch_size)
+    return (*(tuple(p.shape) for p in parameters), len(training.data.labels), training.batch_size)
 
 
-def own(function: Any) -> bool:
-    """Say whether a function or class is akpsim's or torch's."""
-    return function.__module__.partition(".")[0] in ("akpsim", "torch")
+def parts_of(loss: Any) -> list[Any]:
+    """Return the entries of the registry that a loss is made of."""
+    if isinstance(loss, Mixed):
+        return [*parts_of(loss.old), *parts_of(loss.new)]
+    return [getattr(loss, "func", loss)]
 
 
 def run_stacked(trainings: Sequence[Training], epochs: Sequence[int]) -> list[tuple[float, float]]:
