@@ -4,6 +4,7 @@ import json
 import re
 import tomllib
 from importlib.resources import files
+from os.path import isdir
 from pathlib import Path
 from typing import Any
 
@@ -85,7 +86,7 @@ def _content_of(source: Path | str | dict[str, Any]) -> tuple[str, dict[str, Any
     if str(source) in (known := presets()):
         return str(source), tomllib.loads(known[str(source)])
     path = as_path(source, "source")
-    if str(source) and path.is_dir():
+    if str(source) and isdir(path):  # of os.path, which says no where a name is none that a file could have
         raise InvalidStudy(f"{path} is a folder: a study is a .toml file or a preset, images are given by `--data`")
     if path.suffix != ".toml":
         raise unknown_name("preset", str(source), known)
