@@ -89,3 +89,8 @@ FORMATS: dict[str, Callable[[Table], str]] = {
     "latex": as_latex,
 }
 SUFFIXES = {".txt": "text", ".csv": "csv", ".md": "markdown", ".tex": "latex"}
+
+
+def brief(value: object) -> str:
+    """Return a number as short as it can be said, an epoch as `21` or `2.5`; and anything else as it is."""
+    return f"{value:g}" if isinstance(value, float) else str(value)

@@ -8,6 +8,7 @@ import typer
 
 import akpsim
 from akpsim.errors import InvalidData, StoreError
+from akpsim.tables import brief
 
 from .arguments import representations_of, run_of
 
@@ -112,11 +113,6 @@ def about(result: Any, sources: list[Path] | None = None) -> str:
     told = [str(where), *(f"{name} {brief(result[name].item())}" for name in scalars), result.attrs.get("metric", "")]
     members = f", {result.sizes['member']} members" if "member" in result.sizes else ""
     return ", ".join(filter(None, told)) + members
-
-
-def brief(value: Any) -> str:
-    """Return an epoch as `21` or `2.5`, and a layer as it is."""
-    return f"{value:g}" if isinstance(value, float) else str(value)
 
 
 def pooled(members: Any, by: str) -> list[str]:

@@ -1,5 +1,6 @@
 """A study has a default for everything, says what is wrong in one sentence, and survives being written and read."""
 
+import numpy as np
 import pytest
 
 from akpsim import AkpsimError, load_study
@@ -47,12 +48,12 @@ def test_a_frozen_study_cannot_be_changed():
         ({"families": [{"name": "a"}, {"name": "a"}]}, "two families are named 'a'"),
         ({"families": [{"name": "../a"}]}, "`families.0.name`"),
         ({"data": {"split": {"train": 0.2}}}, "sum to 1, got a sum of 0.7"),
-        ({"members": "3"}, "`members`: must be a number, got '3'"),
+        ({"members": "3"}, "`members`: must be a whole number, got '3'"),
         ({"capture": {"epochs": "last"}}, "`capture.epochs`: must be a list, got 'last'"),
-        ({"network": {"dense": ["32"]}}, "`network.dense`: must be a number, got '32'"),
-        ({"training": {"class_weights": {"a": "2"}}}, "`training.class_weights.a`: Input should be a valid number"),
+        ({"network": {"dense": ["32"]}}, "`network.dense.0`: must be a whole number, got '32'"),
+        ({"training": {"class_weights": {"a": "2"}}}, "`training.class_weights.a`: must be a number, got '2'"),
         ({"name": "a b"}, "must be letters, digits, `_`, `.` and `-`, beginning with a letter or a digit, got 'a b'"),
-        ({"members": True}, "`members`: must be a number, got True"),
+        ({"members": True}, "`members`: must be a whole number, got True"),
         ({"network": {"frozen": "yes"}}, "`network.frozen`: must be true or false, got 'yes'"),
         ({"network": {"dense": []}}, "`network.dense`: must hold at least 1, got []"),
         ({"network": 3}, "`network`: must be a table, got 3"),
@@ -184,9 +185,15 @@ def test_a_study_named_anew_keeps_the_names_of_its_families():
 def test_a_family_whose_name_is_no_text_is_named_by_its_place(name):
     with pytest.raises(AkpsimError) as caught:
         load_study("digits", families=[{"name": name}])
-    assert str(caught.value) == f"digits: `families.0.name`: Input should be a valid string, got {name!r}"
+    assert str(caught.value) == f"digits: `families.0.name`: must be text, got {name!r}"
 
 
 def test_a_folder_is_no_study(tmp_path):
     with pytest.raises(AkpsimError, match=r"is a folder: a study is a \.toml file or a preset, images are given by"):
         load_study(tmp_path)
+
+
+def test_a_number_of_numpy_is_a_number():
+    assert load_study(members=np.int64(3), training__learning_rate=np.float32(0.5)) == load_study(
+        members=3, training__learning_rate=0.5
+    )

@@ -18,6 +18,7 @@ from torch.utils.data import RandomSampler
 
 from akpsim.errors import InvalidData, unknown_name
 from akpsim.families.channels import channels_last
+from akpsim.families.devices import device_of
 
 POOLS = "avg, max, none or points:K"
 
@@ -144,7 +145,7 @@ def capture(
     if isinstance(getattr(batches, "sampler", None), RandomSampler):
         raise InvalidData("samples must come in a fixed order, which a DataLoader with shuffle=True does not give")
     found = layers_matching({name: module for name, module in network.named_modules() if name}, layers)
-    device = next((parameter.device for parameter in network.parameters()), torch.device("cpu"))
+    device = device_of(network)
     was_training = network.training
     network.eval()
     try:

@@ -6,6 +6,7 @@ from contextlib import contextmanager, nullcontext
 from typing import Any
 
 import torch
+from torch import nn
 
 from akpsim.errors import InvalidStudy
 
@@ -85,6 +86,11 @@ def settings() -> list[tuple[Any, str, Any]]:
     if hasattr(cudnn, "conv"):  # since torch 2.9, which refuses the older names once these are used
         return [*choice, *((owner, "fp32_precision", "ieee") for owner in (cudnn.conv, cudnn.rnn, products))]
     return [*choice, (cudnn, "allow_tf32", False), (products, "allow_tf32", False)]
+
+
+def device_of(module: nn.Module) -> torch.device:
+    """Return where a module's weights are; the CPU for one without."""
+    return next((parameter.device for parameter in module.parameters()), torch.device("cpu"))
 
 
 def gpu_of(device: torch.device) -> str:

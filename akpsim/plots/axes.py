@@ -11,6 +11,7 @@ from matplotlib.axes import Axes
 from akpsim.distances import in_order
 from akpsim.errors import unknown_name
 from akpsim.files import atomic
+from akpsim.tables import brief
 
 PALETTE = ("#0072B2", "#E69F00", "#D55E00", "#009E73", "#CC79A7", "#56B4E9", "#F0E442", "#000000")
 """Okabe and Ito (2008), "Color universal design"."""
@@ -70,9 +71,7 @@ def legend_beside(ax: Axes, **options: Any) -> None:
 def origin(result: xr.Dataset | xr.DataArray) -> str:
     """Say which run, layer, epoch, member and metric a result is of, as far as it knows."""
     scalars = [name for name in ("layer", "epoch", "member") if name in result.coords and not result[name].dims]
-    values = {name: result[name].item() for name in scalars}
-    named = [f"{name} {value:g}" if isinstance(value, float) else f"{name} {value}" for name, value in values.items()]
-    said = [result.attrs.get("made_from", ""), *named]
+    said = [result.attrs.get("made_from", ""), *(f"{name} {brief(result[name].item())}" for name in scalars)]
     return ", ".join(filter(None, [*said, result.attrs.get("metric", "")]))
 
 

@@ -25,6 +25,10 @@ def presets() -> dict[str, str]:
 
 
 WORDS = {
+    "int_type": "must be a whole number",
+    "float_type": "must be a number",
+    "bool_type": "must be true or false",
+    "string_type": "must be text",
     "tuple_type": "must be a list",
     "model_type": "must be a table",
     "model_attributes_type": "must be a table",
@@ -67,7 +71,7 @@ def load_study(source: Path | str | dict[str, Any] = "digits", **overrides: Any)
             table = content
             for section in sections:
                 table = table.setdefault(section, {})
-            table[last] = value
+            table[last] = value.item() if hasattr(value, "item") else value  # a number of numpy's as one of Python's
             if last in Family.model_fields and last != "name" and sections in ([], ["training"]):
                 for family in content.get("families", []):
                     family.pop(last, None)

@@ -6,11 +6,11 @@ from typing import Annotated, Any, Literal
 from pydantic import Discriminator, Field, Tag, model_validator
 
 from akpsim.errors import InvalidStudy
-from akpsim.study.section import Count, Fraction, Section
+from akpsim.study.section import Count, Fraction, Real, Section
 
 Strength = Annotated[
     Annotated[Fraction, Tag("number")]
-    | Annotated[tuple[tuple[float, Fraction], ...], Field(min_length=1), Tag("points")],
+    | Annotated[tuple[tuple[Real, Fraction], ...], Field(min_length=1), Tag("points")],
     Discriminator(lambda value: "points" if isinstance(value, list | tuple) else "number"),
 ]
 
@@ -34,7 +34,7 @@ class Schedule(Section):
     """Last; by default that of the training."""
     strength: Strength = 1.0
     """A number, or points `[[epoch, strength], ...]` with straight lines between them."""
-    probability: Annotated[float, Field(gt=0, le=1)] = 1.0
+    probability: Annotated[Real, Field(gt=0, le=1)] = 1.0
     """Of each epoch, drawn for each member."""
 
     @model_validator(mode="after")

@@ -11,7 +11,7 @@ from pydantic import AfterValidator, Field, model_validator
 
 from akpsim.errors import InvalidStudy
 from akpsim.study.schedule import PerturbationSpec
-from akpsim.study.section import Count, Fraction, Members, Section
+from akpsim.study.section import Count, Flag, Fraction, Members, Real, Section, Whole
 
 Stress = Literal["none", "mild", "severe"]
 Stream = Literal["weights", "batches", "perturbation"]
@@ -54,7 +54,7 @@ class Data(Section):
     """A name of `akpsim list datasets`."""
     path: str | None = None
     """The folder, list or file, for data sets that have one."""
-    image_size: Annotated[int, Field(ge=8)] | None = None
+    image_size: Annotated[Whole, Field(ge=8)] | None = None
     """Pixels a side to which images are scaled."""
     class_map: dict[str, str] | None = None
     """New names of classes; two with the same are joined, one renamed to "" is left out."""
@@ -62,7 +62,7 @@ class Data(Section):
     """Of the data set itself, such as the difficulty of the synthetic wings."""
     split: Split = Split()
     """See `[data.split]`."""
-    seed: int = 0
+    seed: Whole = 0
     """Deals images to the split."""
 
 
@@ -77,9 +77,9 @@ class Network(Section):
     """`none` (the pixels), `small_cnn`, or a torchvision classification network."""
     weights: str = "imagenet"
     """Of the backbone: `imagenet`, `random`, or the path of a file."""
-    frozen: bool = True
+    frozen: Flag = True
     """Whether the backbone stays as it is; its features are then computed once."""
-    input_size: Annotated[int, Field(ge=1)] | None = None
+    input_size: Annotated[Whole, Field(ge=1)] | None = None
     """Pixels a side for the backbone; by default what it was made for."""
     dense: Annotated[tuple[Count, ...], Field(min_length=1)] = (64, 32)
     """Widths of the hidden layers `dense_1`, `dense_2`, ...; `logits` comes after them."""
@@ -103,19 +103,19 @@ class Training(Section):
     """Images an update; the last of an epoch may have fewer."""
     loss: str = "cross_entropy"
     """`cross_entropy`, `kl_divergence`, `poisson`, `mean_squared_error`, `focal` or `label_smoothing`."""
-    class_weights: Literal["none", "balanced"] | dict[str, Annotated[float, Field(ge=0, strict=True)]] = "none"
+    class_weights: Literal["none", "balanced"] | dict[str, Annotated[Real, Field(ge=0)]] = "none"
     """Factors of the loss by class; "balanced" or a table."""
     optimizer: str = "rmsprop"
     """`rmsprop`, `sgd`, `momentum`, `adam`, `adamw` or `adagrad`."""
     flavour: Literal["keras", "keras-legacy", "torch"] = "keras"
     """Whose arithmetic and defaults the optimizer has."""
-    learning_rate: Annotated[float, Field(gt=0)] | None = None
+    learning_rate: Annotated[Real, Field(gt=0)] | None = None
     """By default the optimizer's own in its flavour."""
     initializer: str = "glorot_uniform"
     """Of the kernels that `initializer_layers` names."""
     initializer_layers: Annotated[tuple[str, ...], Field(min_length=1)] = ("dense_*",)
     """Names or patterns of hidden layers; others start from glorot_uniform."""
-    checkpoint_every: Annotated[int, Field(ge=0)] | None = None
+    checkpoint_every: Annotated[Whole, Field(ge=0)] | None = None
     """Epochs between checkpoints, 0 for none; by default one a minute."""
 
 
@@ -132,7 +132,7 @@ class Family(Section):
     """Families of one group share a figure."""
     stress: Stress = "none"
     """Your word for how much is done to it; a coordinate of every result."""
-    dose: Annotated[float, Field(ge=0)] | None = None
+    dose: Annotated[Real, Field(ge=0)] | None = None
     """Your number for it; by default what its first perturbation says of itself."""
     members: Members | None = None
     """Networks; by default those of the study."""
@@ -142,7 +142,7 @@ class Family(Section):
     """Likewise."""
     optimizer: str | None = None
     """Likewise."""
-    learning_rate: Annotated[float, Field(gt=0)] | None = None
+    learning_rate: Annotated[Real, Field(gt=0)] | None = None
     """Likewise."""
     initializer: str | Annotated[tuple[str, ...], Field(min_length=1)] | None = None
     """Likewise; a list is taken in turn by its members."""
@@ -177,22 +177,22 @@ class Capture(Section):
 
     layers: Annotated[tuple[str, ...], Field(min_length=1)] = ("dense_*", "logits")
     """Names or patterns; `akpsim` lists them in the error where none fits."""
-    epochs: tuple[int, ...] = (0, -1)
+    epochs: tuple[Whole, ...] = (0, -1)
     """Whole epochs; 0 is the untrained network, -1 the last epoch."""
     every: Count | None = None
     """And the multiples of this."""
-    around_swaps: bool = False
+    around_swaps: Flag = False
     """And around each event: before the batches of epoch 3 these are 2 and the half epoch 2.5, after the event."""
     pool: Annotated[str, AfterValidator(_known_pool)] = "avg"
     """What is done to maps: `avg`, `max`, `none`, or `points:K`, the same K places of every image."""
-    populations: Annotated[int, Field(ge=0)] = 120
+    populations: Annotated[Whole, Field(ge=0)] = 120
     """About so many points of the trajectories of neuron populations, one every k updates; 0 for none."""
-    weights: bool = False
+    weights: Flag = False
     """Keep the weights at these epochs, too."""
     compression: Literal["lossless", "none", "zstd", "rounded"] = "lossless"
     """How representations are stored."""
 
-    def epochs_of(self, total: int) -> tuple[int, ...]:
+    def epochs_of(self, total: int) -> tuple[Whole, ...]:
         """Return the captured epochs of a training of `total` epochs, in order.
 
         Raises
@@ -211,7 +211,7 @@ class Member(Section):
     """One network to train: a family and a seed."""
 
     family: Family
-    seed: int
+    seed: Whole
 
     @property
     def name(self) -> str:
@@ -243,7 +243,7 @@ class Study(Section):
 
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$", max_length=60)] = "study"
     """Of the run folder, `runs/NAME`."""
-    seed: Annotated[int, Field(ge=0)] = 0
+    seed: Annotated[Whole, Field(ge=0)] = 0
     """Of the first member of each family; the next has one more."""
     members: Members = 6
     """Networks a family."""

@@ -63,8 +63,8 @@ def train_family(
         Where the trunk works and the network is trained: ``auto`` is where members that are complete were trained, or
         else a GPU if there is one and a trunk.  The numbers of two devices differ by rounding, and a run holds to one.
     stack : int
-        Members of which the heads are trained as one, in this process: faster on a GPU, slower on a CPU, where the
-        bits are the same.
+        Members of which the heads are trained as one, in this process: for GPUs.  On a CPU it is slower, and the bits
+        are the same where features and hidden widths are multiples of 16.
     show : bool
         Show a progress bar on standard error.
     note : callable

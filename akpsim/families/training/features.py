@@ -18,7 +18,7 @@ from torch import Tensor
 
 from akpsim.errors import InvalidStudy, StoreError
 from akpsim.families.datasets.images import Images
-from akpsim.families.devices import reproducible
+from akpsim.families.devices import device_of, reproducible
 from akpsim.families.networks.inference import for_evaluation
 from akpsim.families.networks.trunks import Trunk
 from akpsim.families.training.tensors import load_tensors, save_tensors
@@ -88,7 +88,7 @@ def cached_features(
     if found is not None:
         return found
     _check_writable(path.parent)
-    threads = threads or min(usable_cores(), MOST_THREADS[_device(trunk).type])
+    threads = threads or min(usable_cores(), MOST_THREADS[device_of(trunk.module).type])
     computed = compute_features(trunk, array, threads=threads, progress=progress)
     save_tensors(path, {"features": computed}, {"key": key})
     return computed
@@ -99,7 +99,7 @@ def compute_features(trunk: Trunk, images: np.ndarray, *, threads: int = 1, prog
 
     Every batch is computed by one thread alone, so that the number of threads does not change a bit.
     """
-    device = _device(trunk)
+    device = device_of(trunk.module)
     batch = BATCH[device.type]
     parts = range(0, len(images), batch)
     module = for_evaluation(trunk.module.eval())
@@ -127,14 +127,10 @@ def features_key(trunk: Trunk, images: np.ndarray) -> str:
     """Return the hash of everything that the features depend on."""
     digest = hashlib.blake2b(digest_size=16)
     digest.update(
-        f"packed {trunk.key} {_device(trunk).type} {torch.__version__} {images.shape} {images.dtype}".encode()
+        f"packed {trunk.key} {device_of(trunk.module).type} {torch.__version__} {images.shape} {images.dtype}".encode()
     )
     digest.update(np.ascontiguousarray(images).data)
     return digest.hexdigest()
-
-
-def _device(trunk: Trunk) -> torch.device:
-    return next((parameter.device for parameter in trunk.module.parameters()), torch.device("cpu"))
 
 
 def _read(path: Path, *, key: str, shape: tuple[int, int]) -> Tensor | None:

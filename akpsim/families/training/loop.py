@@ -7,6 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from akpsim.errors import InvalidStudy
+from akpsim.families.devices import device_of
 from akpsim.families.perturbations.perturbation import STEP_SITES, Active
 from akpsim.families.training.losses import LOSSES
 from akpsim.families.training.prepared import Part
@@ -169,11 +170,6 @@ def new_weights(network: nn.Module, before: Sequence[nn.Parameter]) -> bool:
     """Say whether a network has weights to train that are not among those before."""
     known = set(map(id, before))
     return any(p.requires_grad and id(p) not in known for p in network.parameters())
-
-
-def device_of(network: nn.Module) -> torch.device:
-    """Return where a network's weights are."""
-    return next(network.parameters()).device
 
 
 def evaluate(network: nn.Module, part: Part, *, before_batch: Callable[[], None] = lambda: None) -> Tensor:

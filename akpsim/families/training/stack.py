@@ -197,4 +197,5 @@ def kind(function: Any) -> Hashable:
     """Return what is the same for functions that do the same."""
     if isinstance(function, partial):
         return (function.func, function.args, tuple(sorted(function.keywords.items())))
-    return function if isinstance(function, Hashable) else id(function)
+    plain: Hashable = function
+    return plain

@@ -6,8 +6,8 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from akpsim.families.devices import device_of
 from akpsim.families.networks.head import Dense
-from akpsim.families.training.loop import device_of
 
 SAMPLES = 64
 """Probe images that the summaries are means over: the first of each class, as evenly as possible."""
